@@ -1,0 +1,102 @@
+package health
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"time"
+)
+
+// Protocol is what a check speaks.
+type Protocol uint8
+
+const (
+	// TCP passes when the connection is accepted.
+	TCP Protocol = iota
+	HTTP
+	HTTPS
+)
+
+func (p Protocol) String() string {
+	switch p {
+	case HTTP:
+		return "http"
+	case HTTPS:
+		return "https"
+	}
+	return "tcp"
+}
+
+// StatusRange is a range of HTTP status codes, both ends included.
+type StatusRange struct{ From, To uint16 }
+
+// Header is one request header of a check.
+type Header struct{ Name, Value string }
+
+// Probe is how to ask: everything that decides whether an answer passes.
+type Probe struct {
+	Protocol Protocol
+	Port     uint16 // 0: the instance's AWS_INSTANCE_PORT
+
+	// HTTP and HTTPS only.
+
+	Method   string        // "" is GET
+	Path     string        // "" is /
+	Host     string        // Host header; "" is the address
+	Headers  []Header      // sent as given
+	Status   []StatusRange // empty is 200-399, the rule of Route 53 and of load balancers
+	Contains string        // text expected in the first 5,120 bytes of the body (Route 53's bound)
+
+	// HTTPS only.
+
+	ServerName string // SNI; "" is Host
+	Verify     bool   // verify the certificate; false as in Route 53, which does not
+}
+
+// Return is how a target earns its way back after a removal.
+type Return struct {
+	Passes  int           // consecutive passes
+	Over    time.Duration // and from the first to the last of them at least this long
+	Backoff []time.Duration
+}
+
+// Check is how and how often to probe, and when outcomes make a status.
+type Check struct {
+	Probe    Probe
+	Interval time.Duration // start to start
+	Timeout  time.Duration // whole probe: resolve, connect, answer
+	Confirm  time.Duration // spacing while Suspect, start to start, never before the last probe ended
+	Fall     int           // Unhealthy on this many consecutive failures
+	Rise     int           // Healthy on this many consecutive passes, after the first time
+	Return   Return
+	Grace    time.Duration // with admission "trust": failures in this time after first sight do not count
+}
+
+// Fingerprint changes when an answer could be judged differently: a check has
+// to be proven anew then (safety rule 4). Timing does not enter.
+func (p Probe) Fingerprint() uint64 {
+	h := fnv.New64a()
+	num := func(v uint64) {
+		var n [8]byte
+		binary.LittleEndian.PutUint64(n[:], v)
+		h.Write(n[:])
+	}
+	str := func(s string) { num(uint64(len(s))); h.Write([]byte(s)) }
+	num(uint64(p.Protocol))
+	num(uint64(p.Port))
+	for _, s := range [...]string{p.Method, p.Path, p.Host, p.Contains, p.ServerName} {
+		str(s)
+	}
+	num(uint64(len(p.Headers)))
+	for _, x := range p.Headers {
+		str(x.Name)
+		str(x.Value)
+	}
+	num(uint64(len(p.Status)))
+	for _, x := range p.Status {
+		num(uint64(x.From)<<16 | uint64(x.To))
+	}
+	if p.Verify {
+		num(1)
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,149 @@
+package health
+
+import "time"
+
+// State is everything that one checker keeps per target between observations:
+// no pointer, at most 64 bytes, so that a hundred thousand of them are one
+// flat slice. The zero State is a target that was never seen.
+type State struct {
+	LastAt    Instant // end of the latest observation of any outcome
+	FailSince Instant // start of the first failure of the current failure run
+	PassSince Instant // start of the first pass of the current pass run
+	LastPass  Instant // end of the latest pass
+	Since     Instant // since when Status is what it is
+
+	recent uint64 // latest 32 outcomes, two bits each, newest lowest
+
+	Fails  uint16 // current failure run
+	Passes uint16 // current pass run
+	Probes uint16 // conclusive observations since the last Rewarm
+
+	Status Status
+	Phase  Phase
+	Last   Outcome
+	Cause  Cause // of Last
+	Ever   bool  // passed at least once in this incarnation
+}
+
+// Step folds one observation into s. An Indeterminate observation changes
+// nothing but what was seen last. A failure run makes the target Unhealthy on
+// its Fall-th failure; the first pass of a target's life makes it Healthy at
+// once, later ones on the Rise-th.
+func Step(s State, c Check, o Observation) (State, Transition) {
+	before := s
+	s.LastAt = o.End
+	s.Last, s.Cause = o.Outcome, o.Cause
+	s.recent = s.recent<<2 | uint64(o.Outcome)
+	switch o.Outcome {
+	case Pass:
+		s = pass(s, c, o)
+	case Fail:
+		s = fail(s, c, o)
+	}
+	switch {
+	case s.Status != before.Status:
+		s.Since = o.End
+		return s, Changed
+	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever:
+		return s, Pending
+	}
+	return s, Unchanged
+}
+
+func pass(s State, c Check, o Observation) State {
+	if s.Passes == 0 {
+		s.PassSince = o.Start
+	}
+	s.Passes = bump(s.Passes)
+	s.Probes = bump(s.Probes)
+	s.Fails, s.FailSince = 0, 0
+	s.LastPass = o.End
+	if !s.Ever || int(s.Passes) >= c.Rise {
+		s.Status = Healthy
+	}
+	s.Ever = true
+	s.Phase = Steady
+	return s
+}
+
+func fail(s State, c Check, o Observation) State {
+	if s.Fails == 0 {
+		s.FailSince = o.Start
+	}
+	s.Fails = bump(s.Fails)
+	s.Probes = bump(s.Probes)
+	s.Passes, s.PassSince = 0, 0
+	if int(s.Fails) >= c.Fall {
+		s.Status = Unhealthy
+	}
+	switch {
+	case !s.Ever:
+		s.Phase = Starting
+	case s.Status == Unhealthy:
+		s.Phase = Steady
+	default:
+		s.Phase = Suspect
+	}
+	return s
+}
+
+func bump(n uint16) uint16 {
+	if n == 1<<16-1 {
+		return n
+	}
+	return n + 1
+}
+
+// Restart forgets the current failure run: after a time in which accusations
+// did not count, a removal needs Fall new failures (safety rule 6). Passes and
+// what was ever learnt stay.
+func Restart(s State) State {
+	s.Fails, s.FailSince = 0, 0
+	if s.Status == Unhealthy {
+		s.Status = Unknown
+	}
+	if s.Phase == Suspect {
+		s.Phase = Steady
+	}
+	return s
+}
+
+// Rewarm is Restart plus a new count of own probes (safety rule 10).
+func Rewarm(s State) State {
+	s = Restart(s)
+	s.Probes = 0
+	return s
+}
+
+// NextDue says when a target wants its next probe after o, where s is the
+// state that o led to: at the confirm spacing while a failure run is still
+// open, otherwise at the interval. It is never before o ended.
+func NextDue(s State, c Check, o Observation) Instant {
+	at := o.Due.Add(c.Interval)
+	if Hastened(s) && c.Confirm > 0 && c.Confirm < c.Interval {
+		at = o.Start.Add(c.Confirm)
+	}
+	return max(at, o.End)
+}
+
+// Hastened reports whether the state asks for the confirm spacing: a failure
+// run is open and the status has not followed yet.
+func Hastened(s State) bool { return s.Fails > 0 && s.Status != Unhealthy }
+
+// FirstDue spreads the first probes of many targets over one interval.
+func FirstDue(now Instant, interval time.Duration, phase uint64) Instant {
+	if interval <= 0 {
+		return now
+	}
+	return now.Add(time.Duration(phase % uint64(interval)))
+}
+
+// Recent lists up to n latest outcomes, newest first. Outcomes before the
+// first observation cannot be told from Indeterminate ones.
+func (s State) Recent(n int) []Outcome {
+	out := make([]Outcome, 0, min(n, 32))
+	for i := range min(n, 32) {
+		out = append(out, Outcome(s.recent>>(2*i)&3))
+	}
+	return out
+}
