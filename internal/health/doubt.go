@@ -1,28 +1,5 @@
 package health
 
-// EvidenceKind is what the owner of an instance says of it.
-type EvidenceKind uint8
-
-const (
-	NoEvidence EvidenceKind = iota
-	OwnerGone               // stopped, or about to be
-	OwnerStopping
-	OwnerStarting
-	OwnerDraining
-	OwnerAlarm
-)
-
-// Evidence is an owner's word on one incarnation: an orchestrator, a cloud's
-// instance state, an alarm. Version orders the words of one source; a lower
-// one than the last seen is old news.
-type Evidence struct {
-	Incarnation Incarnation
-	Kind        EvidenceKind
-	Source      string
-	Version     int64
-	At          Instant
-}
-
 // Doubt is a reason for this checker to distrust itself, reported by its edges
 // (safety rule 2).
 type Doubt uint8

@@ -1,0 +1,93 @@
+package policy
+
+// Reason is why a decision is what it is. The same string stands in logs,
+// metric labels, the journal, the operator API and the page; it never changes
+// its meaning, and a new meaning gets a new string.
+type Reason string
+
+// Reasons to act.
+const (
+	NoReason     Reason = ""
+	Failing      Reason = "failing"        // the verdict is unhealthy and its hold has passed
+	NeverReady   Reason = "never-ready"    // admission: not capacity until its first pass (rule 11)
+	OwnerGone    Reason = "owner-gone"     // the owner says it has stopped
+	Recovered    Reason = "recovered"      // earned its return (rule 12)
+	FirstPass    Reason = "first-pass"     // admission ends (rule 11), or an initial UNHEALTHY is lifted (rule 13)
+	FailOpenAll  Reason = "fail-open-all"  // nothing passes any more: everything is returned (rule 6)
+	Operator     Reason = "operator"       // somebody asked for it
+	Retiring     Reason = "retiring"       // mapwarden leaves: everything is returned
+	PassedInHold Reason = "passed-in-hold" // one pass before the call: the removal is off (rule 9)
+	Moot         Reason = "moot"           // the instance left the registry by itself
+)
+
+// Reasons to withhold a removal. Each belongs to one rule of docs/safety.md.
+const (
+	// Rule 1: unknown is nothing.
+	Unsynced Reason = "unsynced" // the registry was not read completely since the start
+	Stale    Reason = "stale"    // the latest complete listing is too old
+
+	// Rule 2: own faults first.
+	SelfDoubt Reason = "self-doubt"
+
+	// Rule 3: reach must be proven.
+	PathUnproven Reason = "path-unproven"
+	NotProbeable Reason = "not-probeable"
+
+	// Rule 4: the check must be proven.
+	CheckUnproven Reason = "check-unproven"
+	NeverPassed   Reason = "never-passed"
+
+	// Rule 6: the fail-open line.
+	FailOpen      Reason = "fail-open"
+	AwaitingPeers Reason = "awaiting-peers"
+
+	// Rule 7: budgets.
+	LastHealthy Reason = "last-healthy"
+	Budget      Reason = "budget"
+
+	// Rule 8: velocity.
+	Velocity       Reason = "velocity"
+	VelocityGlobal Reason = "velocity-global"
+	Storm          Reason = "storm"
+
+	// Rule 9: a filter before each lever.
+	Holding Reason = "hold"
+
+	// Rule 10: warm-up.
+	WarmUp       Reason = "warm-up"
+	TargetWarmUp Reason = "target-warm-up"
+
+	// Rule 12: return.
+	Flapping Reason = "flapping"
+	Backoff  Reason = "back-off"
+
+	// Rule 13: the journal.
+	ForeignOut  Reason = "foreign-out"
+	LostJournal Reason = "lost-journal"
+
+	// Rule 14: quarantine needs a way back.
+	DrillPending Reason = "drill-pending"
+	DrillFailed  Reason = "drill-failed"
+
+	// Rule 15: restore never resurrects.
+	RestoreUnproven Reason = "restore-unproven"
+
+	// Rule 16: owners and other writers.
+	OwnerAnswered Reason = "owner-answered"
+	Contended     Reason = "contended"
+
+	// Rules 17, 18, 20: who owns the record.
+	ECSOwned     Reason = "ecs-custom-health"
+	Route53Check Reason = "route53-check"
+	OtherAccount Reason = "other-account"
+
+	// Rule 19 and 21: switches.
+	Observing Reason = "observe" // mode observe: what would have been done is recorded, nothing is written
+	Off       Reason = "off"
+	Frozen    Reason = "frozen"
+	Stopping  Reason = "stopping"
+
+	// A lever's procedure is running or has failed lately.
+	Busy       Reason = "busy"
+	CallFailed Reason = "call-failed"
+)
