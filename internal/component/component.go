@@ -1,0 +1,90 @@
+// Package component finds the programs that some tests drive from outside: the
+// AWS command line, boto3, a browser. It decides what happens where one is
+// missing: with MAPWARDEN_COMPONENTS=required in the environment the test fails,
+// which is how `make test` and CI run; without it the test is left out and says
+// so. It installs nothing (scripts/components.sh does) and ships in no binary.
+package component
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Name is a component that a test may need.
+type Name string
+
+// The components, and what Need returns for each.
+const (
+	AWS      Name = "aws"      // the AWS command line, version 1 or 2: the path of aws
+	Boto3    Name = "boto3"    // the Python SDK: the path of a python3 that imports it
+	Chromium Name = "chromium" // a headless browser: its path; root must pass --no-sandbox
+)
+
+// env names the variable that turns a left-out test into a failed one.
+const env = "MAPWARDEN_COMPONENTS"
+
+// recipe says how a component is found and what its Debian package is called.
+// The first candidate that runs to its end with status 0 is taken: a shim on
+// the PATH is not yet a working program.
+type recipe struct {
+	candidates []string // programs
+	proof      []string // arguments that prove one
+	debian     string
+}
+
+var recipes = map[Name]recipe{
+	AWS:      {[]string{"aws"}, []string{"--version"}, "awscli"},
+	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, "python3-boto3"},
+	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, "chromium"},
+}
+
+// Need returns the program of component c. Where it is missing the test ends
+// here: failed when components are required, otherwise left out with a line
+// that names the test, the component and the Debian package.
+func Need(t testing.TB, c Name) string {
+	t.Helper()
+	r, ok := recipes[c]
+	if !ok {
+		t.Fatalf("component %q is not known; see package component", c)
+	}
+	path, ok := find(r)
+	if ok {
+		return path
+	}
+	line := fmt.Sprintf("%s needs %s (apt-get install %s, or make components)", t.Name(), c, r.debian)
+	if required(os.Getenv(env)) {
+		t.Fatal(line)
+	}
+	say("LEFT OUT: " + line)
+	t.Skip("LEFT OUT: " + line)
+	return ""
+}
+
+func required(value string) bool { return value == "required" }
+
+func find(r recipe) (string, bool) {
+	for _, candidate := range r.candidates {
+		path, err := exec.LookPath(candidate)
+		if err != nil {
+			continue
+		}
+		if exec.Command(path, r.proof...).Run() == nil {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// say reaches the person at the terminal. The go command swallows what a
+// passing test prints, and a test that did not run must not look like one that
+// passed. Without a terminal there is nobody to tell.
+func say(line string) {
+	tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer tty.Close()
+	fmt.Fprintln(tty, line)
+}
