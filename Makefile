@@ -1,0 +1,61 @@
+# The targets that people use. `make test` is the bar that a change must pass;
+# it is what CI runs (.ci/run), and it finishes within ten minutes on two cores.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# test-deep: how many seeds the fleet simulator runs, and how long each fuzz
+# target is fuzzed.
+SEEDS    ?= 2000
+FUZZTIME ?= 60s
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/mapwarden, a static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/mapwarden
+
+.PHONY: demo
+demo: ## watch it work: real servers, faults and traffic, with and without mapwarden (90 s)
+	$(GO) run ./cmd/mapwarden demo
+
+.PHONY: components
+components: ## look for the programs that tests drive (aws, boto3, chromium); as root, install them
+	scripts/components.sh
+
+.PHONY: test
+test: components ## everything that must hold; nothing is left out
+	scripts/gofmt.sh
+	$(GO) vet ./...
+	MAPWARDEN_COMPONENTS=required $(GO) test -race -shuffle=on -timeout 9m ./...
+
+.PHONY: test-here
+test-here: ## what can run on this machine as it is, and a list of what was left out
+	$(GO) test -shuffle=on -v ./... 2>&1 | grep -E '^(FAIL|ok|panic:|\s*--- FAIL)|LEFT OUT'
+
+.PHONY: test-deep
+test-deep: test ## hours rather than minutes: many seeds, long fuzzing
+	MAPWARDEN_COMPONENTS=required MAPWARDEN_SEEDS=$(SEEDS) $(GO) test -race -shuffle=on -count=1 -timeout 4h ./...
+	GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and the rules of the house that a program can check
+	scripts/gofmt.sh
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	scripts/lint.sh
+
+.PHONY: bench
+bench: ## every benchmark, then the programs under bench/ where there are any
+	GO="$(GO)" scripts/bench.sh
+
+.PHONY: docs
+docs: ## regenerate the reference pages; fails where the committed ones were stale
+	$(GO) generate ./...
+	git diff --exit-code -- docs
