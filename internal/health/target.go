@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // Attribute is one key and value of a Cloud Map instance.
@@ -116,3 +117,19 @@ type Target struct {
 
 // AddrPort is the address to dial.
 func (t Target) AddrPort() netip.AddrPort { return netip.AddrPortFrom(t.Addr, t.Port) }
+
+// Endpoint is the address and port that a registration's attributes name. The
+// IPv4 address wins where both are given, as it does for Route 53 checks.
+// addr is invalid and port 0 where they are missing or malformed.
+func Endpoint(a Attributes) (addr netip.Addr, port uint16) {
+	for _, key := range [...]string{AttrIPv4, AttrIPv6} {
+		if v := a.Get(key); v != "" {
+			addr, _ = netip.ParseAddr(v)
+			break
+		}
+	}
+	if n, err := strconv.ParseUint(a.Get(AttrPort), 10, 16); err == nil {
+		port = uint16(n)
+	}
+	return addr.Unmap(), port
+}

@@ -1,0 +1,229 @@
+package lever
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
+)
+
+// Goal of a job.
+type Goal uint8
+
+const (
+	ToOut   Goal = iota // remove: deregister, or set UNHEALTHY
+	ToIn                // bring back: register as before, or set HEALTHY
+	ToProve             // drill: register as it is
+)
+
+func (g Goal) String() string { return [...]string{"out", "in", "prove"}[g] }
+
+// End is how a job ended.
+type End uint8
+
+const (
+	Running    End = iota
+	Applied        // the registry shows what was wanted
+	Cancelled      // taken back before it had any effect
+	Gone           // the instance left the registry by itself, or its service did
+	Yielded        // somebody else wrote there: their word stands
+	NotApplied     // the call failed, or had no effect; nothing has changed
+)
+
+func (e End) String() string {
+	return [...]string{"running", "applied", "cancelled", "gone", "yielded", "not-applied"}[e]
+}
+
+// step is where a job stands: which call's result it is waiting for.
+type step uint8
+
+const (
+	stepPut     step = iota // the entry is being opened
+	stepRead                // re-reading right before the write
+	stepMark                // journalling that the call may be sent
+	stepSend                // the call to the registry
+	stepNote                // journalling that it was accepted
+	stepPoll                // waiting for the operation to end
+	stepAwait               // waiting for a custom status to take effect
+	stepSettle              // the answer was lost: watching whether the call took effect
+	stepVerify              // reading back
+	stepFinish              // journalling the effect
+	stepRetract             // journalling that there was none
+	stepDone
+)
+
+const (
+	maxTries    = 5               // of a call that surely had no effect
+	maxReads    = 3               // of a read-back that does not show the effect yet
+	freshFor    = 2 * time.Second // a read older than this is repeated before a write
+	maxBackoff  = 30 * time.Second
+	settleEvery = 2 // polls between two looks while settling
+)
+
+// Job is one procedure under way. It is a value: Step returns the next one.
+// Only the calls that Step and its siblings return may be made for it, one at
+// a time.
+type Job struct {
+	Goal  Goal
+	Entry Entry
+	End   End
+	Why   policy.Reason // why it was cancelled
+	Note  string        // for people: what went wrong
+
+	pace      Pace
+	epoch     int64 // wall time of instant 0, Unix nanoseconds
+	step      step
+	tries     int
+	reads     int
+	resumed   bool // continued from the journal of an earlier process
+	cancel    policy.Reason
+	undo      bool // ToIn that takes back a status not yet in effect
+	closing   bool // the last journal write closes the entry
+	rewritten bool // a status that did not stick was written a second time
+	sent      bool // a call that changes the registry was made
+	readAt    health.Instant
+	sentAt    health.Instant
+	endBy     health.Instant // of an operation, or of settling
+	ending    End            // what End becomes when stepRetract is through
+}
+
+// Start begins a procedure. For ToOut and ToProve the entry is opened (or, for
+// an instance that was out before, opened again); for ToIn it must be stored,
+// unless it has Version 0: then it is opened first.
+func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call) {
+	j := Job{Goal: g, Entry: e, pace: p.WithDefaults(), epoch: epoch}
+	if g == ToIn && e.Version != 0 {
+		return j.read(now)
+	}
+	j.step = stepPut
+	j.Entry.Phase = Intended
+	if j.Entry.Opened == 0 {
+		j.Entry.Opened = j.wall(now)
+	}
+	op := PutEntry
+	if e.Version != 0 {
+		op = UpdateEntry
+	}
+	return j.journal(op, now)
+}
+
+// Resume continues what an earlier process left in the journal. A phase whose
+// call was surely not sent is retracted unwritten; one whose call may have
+// been sent is read back and finished. ok is false for phases at rest.
+func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok bool) {
+	j = Job{Entry: e, pace: p.WithDefaults(), epoch: epoch, resumed: true}
+	switch e.Phase {
+	case Returning, Accepted:
+		j.Goal = ToIn
+	}
+	if e.Kind == Drill {
+		j.Goal = ToProve
+	}
+	switch e.Phase {
+	case Intended:
+		j, c = j.retract(NotApplied, "the process ended before anything was sent", now)
+	case Sending, Returning:
+		j.sent = true
+		j, c = j.settle(now)
+	case Submitted, Accepted:
+		j.sent = true
+		j, c = j.awaitEffect(now)
+	default:
+		return j, Call{}, false
+	}
+	return j, c, true
+}
+
+// Sent reports whether the job has made a call that changes the registry.
+func (j Job) Sent() bool { return j.sent }
+
+// Pending reports whether a status was written that is not yet in effect.
+func (j Job) Pending() bool { return j.Entry.Kind == CustomStatus && j.step == stepAwait }
+
+// Cancel asks the job to stop, or to take back what is not yet in effect.
+// parked says that its latest call has not been issued yet (it waits for its
+// At); then the call returned takes its place if replaced is true. A job that
+// can no longer be cancelled goes on unchanged.
+func (j Job) Cancel(why policy.Reason, parked bool, now health.Instant) (next Job, c Call, replaced bool) {
+	switch {
+	case j.step == stepAwait && parked && j.Goal == ToOut && j.beforeEffect(now):
+		j.Goal, j.undo, j.Why = ToIn, true, why
+		j.Entry.Phase = Returning
+		j.step, j.tries = stepMark, 0
+		j.readAt = now
+		j, c = j.journal(UpdateEntry, now)
+		return j, c, true
+	case j.step <= stepSend && !j.inFlight() && parked:
+		j, c = j.retractCancelled(why, now)
+		return j, c, true
+	case j.step < stepSend:
+		j.cancel = why
+	}
+	return j, Call{}, false
+}
+
+// beforeEffect: Cloud Map drops a pending change when the opposite value
+// arrives inside the window; the margin is for the way there.
+func (j Job) beforeEffect(now health.Instant) bool {
+	return now.Sub(j.sentAt) <= j.pace.CustomDelay-j.margin()
+}
+
+func (j Job) margin() time.Duration { return min(j.pace.Margin, j.pace.CustomDelay/2) }
+
+// inFlight: a write whose fate is unknown must be followed up, not dropped.
+func (j Job) inFlight() bool { return j.step == stepSend && j.sent }
+
+func (j Job) wall(now health.Instant) int64 { return j.epoch + int64(now) }
+
+// Step takes the result of the job's latest call and returns the next one.
+// When End is no longer Running the call is Nothing and the job is over.
+func Step(j Job, r Result, now health.Instant) (Job, Call) {
+	switch j.step {
+	case stepPut:
+		return j.afterPut(r, now)
+	case stepRead:
+		return j.afterRead(r, now)
+	case stepMark:
+		return j.afterMark(r, now)
+	case stepSend:
+		return j.afterSend(r, now)
+	case stepNote:
+		return j.afterNote(r, now)
+	case stepPoll:
+		return j.afterPoll(r, now)
+	case stepAwait:
+		return j.verify(now)
+	case stepSettle:
+		return j.afterSettle(r, now)
+	case stepVerify:
+		return j.afterVerify(r, now)
+	case stepFinish, stepRetract:
+		return j.afterLast(r, now)
+	}
+	return j, Call{}
+}
+
+func (j Job) journal(op Op, now health.Instant) (Job, Call) {
+	j.Entry.Updated = j.wall(now)
+	return j, Call{Op: op, Entry: j.Entry, Service: j.Entry.Service, Instance: j.Entry.Instance}
+}
+
+// lookup is the call that shows the present state of what the job changes.
+func (j Job) lookup(at health.Instant) Call {
+	op := ReadInstance
+	if j.Entry.Kind == CustomStatus {
+		op = ReadStatus
+	}
+	return Call{Op: op, At: at, Service: j.Entry.Service, Instance: j.Entry.Instance}
+}
+
+// backoff is Retry, doubled with each try, at most maxBackoff.
+func (j Job) backoff(now health.Instant) health.Instant {
+	d := j.pace.Retry << min(j.tries, 10)
+	return now.Add(min(d, maxBackoff))
+}
+
+func (j Job) done(e End, now health.Instant) (Job, Call) {
+	j.End, j.step = e, stepDone
+	return j, Call{}
+}
