@@ -11,12 +11,13 @@ import (
 type Goal uint8
 
 const (
-	ToOut   Goal = iota // remove: deregister, or set UNHEALTHY
-	ToIn                // bring back: register as before, or set HEALTHY
-	ToProve             // drill: register as it is
+	ToOut     Goal = iota // remove: deregister, or set UNHEALTHY
+	ToIn                  // bring back: register as before, or set HEALTHY
+	ToProve               // drill: register as it is
+	ToRelease             // close an entry that the registry has overtaken
 )
 
-func (g Goal) String() string { return [...]string{"out", "in", "prove"}[g] }
+func (g Goal) String() string { return [...]string{"out", "in", "prove", "release"}[g] }
 
 // End is how a job ended.
 type End uint8
@@ -105,6 +106,14 @@ func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call)
 		op = UpdateEntry
 	}
 	return j.journal(op, now)
+}
+
+// Release closes an entry at rest that the registry seems to have overtaken:
+// out, and yet there (somebody else's word: the job Yielded); or back, and
+// gone again (Gone). The registry is read once more; where it does not bear
+// that out, nothing changes (NotApplied). Nothing but the journal is written.
+func Release(e Entry, p Pace, epoch int64, now health.Instant) (Job, Call) {
+	return Job{Goal: ToRelease, Entry: e, pace: p.WithDefaults(), epoch: epoch}.read(now)
 }
 
 // Resume continues what an earlier process left in the journal. A phase whose

@@ -32,13 +32,20 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 	}
 	switch r.Fault {
 	case OK, NotFound:
-	case Denied, Invalid:
-		return j.retract(NotApplied, r.say("read"), now)
 	default:
+		if j.Goal == ToRelease {
+			return j.done(NotApplied, now)
+		}
+		if r.Fault == Denied || r.Fault == Invalid {
+			return j.retract(NotApplied, r.say("read"), now)
+		}
 		return j.retry(r, now)
 	}
 	found := r.Found && r.Fault == OK
 	j.readAt = now
+	if j.Goal == ToRelease {
+		return j.release(found, r.Status, now)
+	}
 	if j.Entry.Kind == CustomStatus {
 		return j.judgeStatus(found, r.Status, now)
 	}
@@ -56,6 +63,19 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 	}
 	j.Entry.Attributes = r.Attributes
 	return j.mark(Sending, now)
+}
+
+func (j Job) release(found bool, s health.Status, now health.Instant) (Job, Call) {
+	out := j.Entry.Phase == Out
+	switch {
+	case !found && (!out || j.Entry.Kind == CustomStatus):
+		return j.drop(Gone, "no longer registered", now)
+	case found && out && j.Entry.Kind == Quarantine:
+		return j.drop(Yielded, "registered again by its owner", now)
+	case found && out && s == health.Healthy:
+		return j.drop(Yielded, "set HEALTHY by somebody else", now)
+	}
+	return j.done(NotApplied, now)
 }
 
 func (j Job) judgeStatus(found bool, s health.Status, now health.Instant) (Job, Call) {

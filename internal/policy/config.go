@@ -96,6 +96,9 @@ type FleetConfig struct {
 	Abstain        time.Duration // after a doubt; 60s
 	StaleAfter     time.Duration // a complete listing older than this withholds removals; 3 × poll
 
+	ThawPercent float64       // after a freeze that ran out: no removals until this share passes …; 95
+	ThawFor     time.Duration // … for this long; 5m
+
 	MassTargets  int           // rule 2: this many newly failing targets …; 5
 	MassHosts    int           // … on this many hosts …; 3
 	MassServices int           // … in this many services …; 3

@@ -68,6 +68,8 @@ const (
 	// Rule 14: quarantine needs a way back.
 	DrillPending Reason = "drill-pending"
 	DrillFailed  Reason = "drill-failed"
+	// EvidenceMissing: nobody can say what is gone, and nobody vouched for probes.
+	EvidenceMissing Reason = "evidence-missing"
 
 	// Rule 15: restore never resurrects.
 	RestoreUnproven Reason = "restore-unproven"
@@ -76,18 +78,16 @@ const (
 	OwnerAnswered Reason = "owner-answered"
 	Contended     Reason = "contended"
 
-	// Rules 17, 18, 20: who owns the record.
-	ECSOwned     Reason = "ecs-custom-health"
+	// Rules 18, 20: who owns the record.
 	Route53Check Reason = "route53-check"
 	OtherAccount Reason = "other-account"
 
 	// Rule 19 and 21: switches.
 	Observing Reason = "observe" // mode observe: what would have been done is recorded, nothing is written
-	Off       Reason = "off"
 	Frozen    Reason = "frozen"
+	Thawing   Reason = "thawing" // a freeze ran out, and the fleet is not healthy yet
 	Stopping  Reason = "stopping"
 
-	// A lever's procedure is running or has failed lately.
-	Busy       Reason = "busy"
+	// A lever's procedure has failed lately.
 	CallFailed Reason = "call-failed"
 )

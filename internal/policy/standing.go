@@ -42,19 +42,25 @@ func (a Action) String() string {
 	return [...]string{"keep", "remove", "hold-out", "return", "cancel"}[a]
 }
 
+// Removes reports whether the action takes an instance away from traffic.
+func (a Action) Removes() bool { return a == Remove || a == HoldOut }
+
 // Proposal is what the evidence on one instance asks for.
 type Proposal struct {
 	Target   health.Handle
-	Service  string // service id
+	Service  int // ServiceView.Index
+	Member   int // index into ServiceView.Members
 	Action   Action
 	Reason   Reason       // why to act
 	Class    health.Class // of the evidence
-	Withhold Reason       // a rule of the service's own already withholds it
-	Tie      uint64       // order among equals
-	Served   int          // passing instances of the service: the least served goes last
+	Withheld Reason       // the first rule that withholds it already; empty: Admit decides
+	Tie      uint64
+
+	Counts Counts // of the service, before this proposal
+	Config *Config
 }
 
-// Decision is a Proposal with the answer.
+// Decision is a Proposal with its answer.
 type Decision struct {
 	Proposal
 	Admitted bool

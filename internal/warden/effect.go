@@ -40,6 +40,9 @@ type Learn struct{ Memory Memory }
 // Wake asks for a Tick at At, or before.
 type Wake struct{ At health.Instant }
 
+// Retired says that everything was returned after a Retire: the process may end.
+type Retired struct{}
+
 // RecordKind sorts records for readers.
 type RecordKind string
 
@@ -86,3 +89,4 @@ func (Do) effect()         {}
 func (Learn) effect()      {}
 func (Wake) effect()       {}
 func (Record) effect()     {}
+func (Retired) effect()    {}

@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+// Bank holds what removals have spent. The zero Bank is full.
+type Bank struct {
+	Services []health.Instant // by ServiceView.Index: when the next removal is free
+	Returns  []health.Instant // by ServiceView.Index: when the next mass return is free
+	Global   health.Instant   // the same for the fleet, ahead of now by what was spent
+	Recent   []health.Instant // removals within StormWindow, oldest first
+	Storm    bool             // latched (rule 8)
+}
+
+// Admit answers proposals: what an earlier rule withheld stays withheld; the
+// others spend shares and tokens, in the order of evidence class, then of the
+// service that has waited longest, then of a hash. Returns are always
+// admitted, except that a mass return is paced.
+//
+// Admit takes the Bank over and returns it; its slices are grown in place.
+func Admit(b Bank, ps []Proposal, o Outlook, f FleetConfig, now health.Instant) (Bank, []Decision) {
+	b = b.settle(o, f, now)
+	order := slices.Clone(ps)
+	slices.SortStableFunc(order, func(x, y Proposal) int {
+		return cmp.Or(
+			-cmp.Compare(x.Class, y.Class),
+			cmp.Compare(b.free(b.Services, x.Service), b.free(b.Services, y.Service)),
+			cmp.Compare(x.Tie, y.Tie),
+			cmp.Compare(x.Target, y.Target),
+		)
+	})
+	out := make([]Decision, 0, len(ps))
+	taken := make(map[int]int, 4) // looked up only: removals admitted here, by service
+	for _, p := range order {
+		d := Decision{Proposal: p, Why: p.Withheld}
+		if p.Withheld == NoReason {
+			d.Why = b.refuse(p, taken[p.Service], o, f, now)
+		}
+		if d.Why == NoReason {
+			d.Admitted, d.Why = true, p.Reason
+			b = b.spend(p, o, f, now)
+			if p.Action.Removes() {
+				taken[p.Service]++
+			}
+		}
+		out = append(out, d)
+	}
+	return b, out
+}
+
+// settle forgets what is long ago, and releases the storm latch when calm.
+func (b Bank) settle(o Outlook, f FleetConfig, now health.Instant) Bank {
+	for len(b.Recent) > 0 && b.Recent[0] <= now.Add(-f.StormWindow) {
+		b.Recent = b.Recent[1:]
+	}
+	if b.Storm && float64(o.Failing)*100 < f.StormCalm*float64(o.Targets) {
+		b.Storm = false
+		b.Recent = nil
+	}
+	return b
+}
+
+func (b Bank) free(at []health.Instant, i int) health.Instant {
+	if i < len(at) {
+		return at[i]
+	}
+	return 0
+}
+
+// refuse returns why a proposal cannot be paid for, or nothing.
+func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now health.Instant) Reason {
+	switch p.Action {
+	case Bring:
+		if p.Reason == FailOpenAll && b.free(b.Returns, p.Service) > now {
+			return Velocity
+		}
+		return NoReason
+	case Remove, HoldOut:
+	default:
+		return NoReason
+	}
+	if p.Class == health.Gone {
+		return NoReason
+	}
+	if p.Counts.Out+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
+		return Budget
+	}
+	if p.Action == HoldOut { // was never capacity: no velocity (rule 11)
+		return NoReason
+	}
+	if b.Storm {
+		return Storm
+	}
+	if n := len(b.Recent) + 1; n > f.StormCount && float64(n)*100 > f.StormPercent*float64(o.Targets) {
+		b.Storm = true
+		return Storm
+	}
+	if b.free(b.Services, p.Service) > now {
+		return Velocity
+	}
+	if every, burst := pace(f.RemovalsGlobal, o.Targets); b.Global.Sub(now) > every*time.Duration(burst-1) {
+		return VelocityGlobal
+	}
+	return NoReason
+}
+
+// allowance is how many of n may be out on this class of evidence (rule 7).
+func allowance(c *Config, class health.Class, a Action, n int) int {
+	share := c.MaxOut
+	if class == health.Hard || a == HoldOut {
+		share = c.MaxOutHard
+	}
+	k := int(share * float64(n) / 100)
+	if n >= 2 { // of two, the last-healthy rule decides
+		k = max(k, 1)
+	}
+	return k
+}
+
+// pace is the spacing of a fraction of total, and how many may come at once.
+func pace(f Fraction, total int) (every time.Duration, burst int) {
+	burst = max(f.Least, int(f.Percent*float64(total)/100), 1)
+	return f.Per / time.Duration(burst), burst
+}
+
+func (b Bank) spend(p Proposal, o Outlook, f FleetConfig, now health.Instant) Bank {
+	grow := func(at []health.Instant) []health.Instant {
+		for len(at) <= p.Service {
+			at = append(at, 0)
+		}
+		return at
+	}
+	switch {
+	case p.Action == Bring && p.Reason == FailOpenAll:
+		b.Returns = grow(b.Returns)
+		b.Returns[p.Service] = now.Add(p.Config.Restores.every())
+	case p.Action == Remove && p.Class != health.Gone:
+		b.Services = grow(b.Services)
+		b.Services[p.Service] = now.Add(p.Config.Removals.every())
+		every, _ := pace(f.RemovalsGlobal, o.Targets)
+		b.Global = max(b.Global, now).Add(every)
+		b.Recent = append(b.Recent, now)
+	}
+	return b
+}
+
+// every is the spacing that keeps a rate.
+func (r Rate) every() time.Duration {
+	if r.N <= 0 {
+		return r.Per
+	}
+	return r.Per / time.Duration(r.N)
+}
+
+// NextFree is when a removal of the service could be paid for again, as far as
+// velocity goes; zero: now.
+func (b Bank) NextFree(service int, o Outlook, f FleetConfig, now health.Instant) health.Instant {
+	at := max(b.free(b.Services, service), b.free(b.Returns, service))
+	every, burst := pace(f.RemovalsGlobal, o.Targets)
+	at = max(at, b.Global.Add(-every*time.Duration(burst-1)))
+	if at <= now {
+		return 0
+	}
+	return at
+}

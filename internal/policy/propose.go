@@ -1,0 +1,245 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+// Plan is what Propose makes of one service.
+type Plan struct {
+	Counts    Counts
+	Memos     []Memo // one for each member, in order
+	Proposals []Proposal
+	Drill     int            // the member to drill with, -1: no drill is needed now
+	Wake      health.Instant // when to propose again if nothing changes
+}
+
+// Propose says what the evidence on a service's members asks for. Withheld
+// removals are proposals too; the caller records them when the reason changes.
+func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
+	p := Plan{Counts: Count(&v), Memos: make([]Memo, len(v.Members)), Drill: -1, Wake: health.Never}
+	for i := range v.Members {
+		m := &v.Members[i]
+		switch {
+		case m.Removing || m.Returning:
+			p.underWay(o, &v, i, now)
+		case m.Ours || m.Memo.Shadow || m.InitDown:
+			p.out(o, &v, i, now)
+		default:
+			p.in(o, &v, i, now)
+		}
+	}
+	return p
+}
+
+func (p *Plan) propose(v *ServiceView, i int, a Action, why, withheld Reason) {
+	m := &v.Members[i]
+	p.Proposals = append(p.Proposals, Proposal{
+		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(),
+		Withheld: withheld, Tie: m.Tie, Counts: p.Counts, Config: &v.Config,
+	})
+}
+
+func (p *Plan) wakeAt(at health.Instant) { p.Wake = min(p.Wake, at) }
+
+// become moves a memo to a standing, keeping Since where nothing changes.
+func (m Memo) become(s Standing, why Reason, now health.Instant) Memo {
+	if m.Standing != s {
+		m.Since = now
+	}
+	m.Standing, m.Reason = s, why
+	return m
+}
+
+// wanted says what the evidence against an instance asks for, before any rule.
+func wanted(s situation) (Action, Reason) {
+	m := s.m
+	switch {
+	case m.Gone:
+		return Remove, OwnerGone
+	case m.Last == health.Pass || m.Fails == 0:
+		return Keep, NoReason
+	case m.New && !m.Ever && s.v.Config.Admission == Hold:
+		if m.Fails >= admissionFails {
+			return HoldOut, NeverReady
+		}
+		return Keep, NoReason
+	case !m.Ever && s.now < m.FirstSeen.Add(s.v.Grace):
+		return Keep, NoReason
+	case m.Verdict == health.Unhealthy && m.Fails >= s.v.Fall:
+		return Remove, Failing
+	}
+	return Keep, NoReason
+}
+
+// admissionFails in a row, each proving reach, hold a newcomer out (rule 11).
+// Failures that prove nothing are Indeterminate and never counted.
+const admissionFails = 2
+
+// in handles a member that gets traffic.
+func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
+	m := &v.Members[i]
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, now: now}
+	action, why := wanted(s)
+	memo := m.Memo
+	if action == Keep {
+		memo.Holding = 0
+		switch {
+		case memo.Standing == Probation && now < memo.Since.Add(v.Config.ReturnOver):
+			p.wakeAt(memo.Since.Add(v.Config.ReturnOver))
+		default:
+			memo = memo.become(In, NoReason, now)
+		}
+		p.Memos[i] = memo
+		return
+	}
+	s.action = action
+	if memo.Holding == 0 {
+		memo.Holding = now
+	}
+	m.Memo = memo // the hold rule reads it
+	r := firstRule(s)
+	withheld := NoReason
+	if r != nil {
+		withheld = r.reason
+		if r.restarts {
+			memo.Holding = 0
+		}
+		p.wake(v, m, r, o, now)
+	}
+	switch withheld {
+	case NoReason: // Admit decides
+	case Holding, DrillPending:
+		memo = memo.become(Leaving, withheld, now)
+		if v.Quarantine && v.Drill == DrillNone && p.Drill < 0 {
+			p.Drill = i
+		}
+	default:
+		memo = memo.become(Kept, withheld, now)
+	}
+	p.Memos[i] = memo
+	p.propose(v, i, action, why, withheld)
+}
+
+// wake asks to be called again when a rule that withholds by time lifts.
+func (p *Plan) wake(v *ServiceView, m *Member, r *rule, o Outlook, now health.Instant) {
+	switch r.reason {
+	case Holding:
+		p.wakeAt(m.Memo.Holding.Add(v.Config.Hold))
+	case WarmUp:
+		p.wakeAt(o.WarmSince.Add(v.Config.WarmUp))
+	case OwnerAnswered:
+		p.wakeAt(m.Yield)
+	case Contended:
+		p.wakeAt(m.Contended)
+	case CallFailed:
+		p.wakeAt(m.NotUntil)
+	case SelfDoubt:
+		p.wakeAt(o.DoubtUntil)
+	}
+}
+
+// underWay handles a member with a job: all that can be asked for is to stop.
+func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
+	m := &v.Members[i]
+	p.Memos[i] = m.Memo
+	switch {
+	case m.Returning:
+		if m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+			p.propose(v, i, Cancel, Failing, NoReason)
+		}
+	case m.Gone:
+	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
+		p.propose(v, i, Cancel, PassedInHold, NoReason)
+	case p.Counts.PastLine:
+		p.propose(v, i, Cancel, FailOpen, NoReason)
+	case o.Has(SelfDoubt):
+		p.propose(v, i, Cancel, SelfDoubt, NoReason)
+	case o.Has(Frozen) && !m.Pending:
+		p.propose(v, i, Cancel, Frozen, NoReason)
+	}
+}
+
+// out handles a member that is out because of us, or would be.
+func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
+	m := &v.Members[i]
+	standing := Out
+	if m.HeldOut || m.InitDown {
+		standing = Waiting
+	}
+	if m.Memo.Shadow {
+		standing = m.Memo.Standing
+	}
+	memo := m.Memo.become(standing, m.Memo.Reason, now)
+	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
+	p.wakeAt(at)
+	if withheld != NoReason {
+		memo.Reason = withheld
+	}
+	p.Memos[i] = memo
+	if why != NoReason {
+		p.propose(v, i, Bring, why, withheld)
+	}
+}
+
+// returning says whether a member may come back and why; withheld names what
+// a wanted return still waits for, and at when that changes by itself. No rule
+// about removals is asked here: nothing but the instance's own record, an
+// operator's freeze and the lack of proof that it is still the same workload
+// can delay a return.
+func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now health.Instant) (why, withheld Reason, at health.Instant) {
+	cfg := &v.Config
+	at = health.Never
+	switch {
+	case o.Retiring && m.Ours:
+		why = Retiring
+	case m.Asked && m.Ours:
+		why = Operator
+	case m.Gone:
+		return NoReason, NoReason, at
+	case st == Waiting && m.Last == health.Pass:
+		why = FirstPass
+	case st == Out && earned(m, cfg):
+		why = Recovered
+	case st == Out && everythingFails(o, c, now):
+		why = FailOpenAll
+	default:
+		return NoReason, NoReason, at
+	}
+	backoff := Backed(cfg, m.Removed)
+	switch {
+	case o.Has(Frozen):
+		withheld = Frozen
+	case o.Has(Stopping):
+		withheld = Stopping
+	case now < m.NotUntil:
+		withheld, at = CallFailed, m.NotUntil
+	case why == Recovered && now < m.LastRemoved.Add(backoff):
+		withheld, at = Backoff, m.LastRemoved.Add(backoff)
+	case why == Recovered && v.Quarantine && cfg.RestoreUnproven > 0 &&
+		now > m.OutSince.Add(max(cfg.RestoreUnproven, backoff)):
+		withheld = RestoreUnproven
+	}
+	return why, withheld, at
+}
+
+// earned: enough passes, and over enough time (rule 12).
+func earned(m *Member, c *Config) bool {
+	return m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+}
+
+// everythingFails is the readmission of rule 6: each was observed since the
+// start, none passes, every one is a Fail, and we do not doubt ourselves.
+func everythingFails(o Outlook, c Counts, now health.Instant) bool {
+	return c.PastLine && c.Passing == 0 && c.Ever > 0 && c.Blind == 0 && c.Fails > 0 &&
+		!o.Has(SelfDoubt) && !o.Has(Unsynced)
+}
+
+// Backed is how long an instance stays out after its n-th removal in 24 h.
+func Backed(c *Config, n int) time.Duration {
+	if i := n - 2; i >= 0 && len(c.ReturnBackoff) > 0 {
+		return c.ReturnBackoff[min(i, len(c.ReturnBackoff)-1)]
+	}
+	return 0
+}
