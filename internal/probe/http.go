@@ -1,0 +1,256 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+const (
+	// maxHead bounds the bytes of a response before its body, interim
+	// responses included.
+	maxHead = 32 << 10
+
+	// maxBody is how much of a body is looked at: the bound of Amazon Route 53
+	// (developer guide, "How Route 53 determines whether a health check is
+	// healthy").
+	maxBody = 5120
+
+	// maxBodyWire bounds what those bytes may cost in chunked encoding.
+	maxBodyWire = 32 << 10
+
+	// farewell is how long a target that answered may take to close first. Of
+	// a connection that the target closed neither side keeps a trace, while a
+	// reset may show up in its log.
+	farewell = 50 * time.Millisecond
+)
+
+// http asks once over a connection of its own and judges the status, then the
+// body where the check expects something of it. A redirect is an answer like
+// any other and is not followed; a body is never decompressed. Neither proxies
+// nor cookies nor any other state come in: what is measured is what a new
+// client of the target would see.
+func (a *attempt) http() {
+	pr := &a.target.Check.Probe
+	request, err := appendRequest(make([]byte, 0, 512), *pr, a.addr, a.p.agent)
+	if err != nil {
+		a.cannotTell(health.NotProbeable, err.Error())
+		return
+	}
+	conn, stop := a.dial()
+	if conn == nil {
+		return
+	}
+	defer stop()
+	var stream net.Conn = conn
+	if pr.Protocol == health.HTTPS {
+		if stream = a.handshake(conn); stream == nil {
+			abandon(conn)
+			return
+		}
+	}
+	asked := time.Now()
+	if _, err := stream.Write(request); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		a.broke("send", err)
+		abandon(conn)
+		return
+	} // A target that answers and closes before it has read the request still answered.
+	a.answer(conn, stream, asked)
+}
+
+// answer reads the response from stream, judges it, and closes conn.
+func (a *attempt) answer(conn *net.TCPConn, stream io.Reader, asked time.Time) {
+	limit := &io.LimitedReader{R: stream, N: maxHead}
+	br := a.p.readers.Get().(*bufio.Reader)
+	br.Reset(limit)
+	defer func() {
+		br.Reset(nil)
+		a.p.readers.Put(br)
+	}()
+
+	_, err := br.Peek(1)
+	a.phases.FirstByte = time.Since(asked)
+	if err != nil {
+		a.silence(err)
+		abandon(conn)
+		return
+	}
+	resp, err := a.readHead(br)
+	if err != nil {
+		a.unreadable(err, limit.N <= 0)
+		abandon(conn)
+		return
+	}
+	limit.N += maxBodyWire
+	a.phases.Status = resp.StatusCode
+	rest := a.judge(resp)
+	if rest == nil || !a.closedFirst(conn, stream, rest) {
+		abandon(conn)
+		return
+	}
+	conn.Close()
+}
+
+// readHead returns the final response; interim ones (RFC 9110, section 15.2)
+// are passed over. 101 is final: nobody asked to switch protocols.
+func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
+	asked := &http.Request{Method: a.target.Check.Probe.Method}
+	for {
+		resp, err := http.ReadResponse(br, asked)
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode < 100 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+// judge completes the observation. It returns what is left to read of the
+// body, nil if that is not worth the wait.
+func (a *attempt) judge(resp *http.Response) io.Reader {
+	pr := &a.target.Check.Probe
+	if !expected(pr.Status, resp.StatusCode) {
+		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
+		return resp.Body
+	}
+	if pr.Contains == "" {
+		a.pass("HTTP " + strconv.Itoa(resp.StatusCode))
+		return resp.Body
+	}
+	body := make([]byte, 0, 1024)
+	found, err := readUntil(resp.Body, &body, []byte(pr.Contains))
+	switch {
+	case found:
+		a.pass("HTTP " + strconv.Itoa(resp.StatusCode) + ", the expected text is there")
+		return resp.Body
+	case err == nil || err == io.EOF:
+		a.fail(health.BadBody, fmt.Sprintf("HTTP %d, the expected text is not in the first %d bytes of the body", resp.StatusCode, len(body)))
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body ends after %d bytes, before its announced length", resp.StatusCode, len(body)))
+	case faultOf(a.ctx, a.addr.Addr(), err).cause == health.LocalFault:
+		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body cannot be read: %v", resp.StatusCode, err))
+	default:
+		a.broke("read the body", err)
+	}
+	return nil
+}
+
+// readUntil appends the body to buf until it contains text, maxBody bytes are
+// read or the body ends.
+func readUntil(body io.Reader, buf *[]byte, text []byte) (found bool, err error) {
+	for len(*buf) < maxBody {
+		b := *buf
+		if len(b) == cap(b) {
+			b = append(make([]byte, 0, min(2*cap(b), maxBody)), b...)
+		}
+		n, err := body.Read(b[len(b):min(cap(b), maxBody)])
+		searched := max(0, len(b)-len(text)+1)
+		*buf = b[:len(b)+n]
+		if bytes.Contains((*buf)[searched:], text) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// silence completes the observation where not one byte came.
+func (a *attempt) silence(err error) {
+	if errors.Is(err, io.EOF) {
+		a.fail(health.Reset, "the connection was closed without an answer")
+		return
+	}
+	a.broke("await the answer", err)
+}
+
+// unreadable completes the observation where what came is no HTTP response, or
+// not a whole one.
+func (a *attempt) unreadable(err error, tooLong bool) {
+	if tooLong {
+		a.fail(health.Malformed, fmt.Sprintf("the head of the answer is over %d bytes", maxHead))
+		return
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		a.fail(health.Malformed, "the connection was closed within the head of the answer")
+		return
+	}
+	if f := faultOf(a.ctx, a.addr.Addr(), err); f.cause != health.LocalFault {
+		a.broke("read the answer", err)
+		return
+	}
+	a.fail(health.Malformed, err.Error())
+}
+
+// closedFirst gives the target a moment to close the connection, and reports
+// whether it did. The observation is complete by then.
+func (a *attempt) closedFirst(conn *net.TCPConn, stream io.Reader, rest io.Reader) bool {
+	if left := time.Until(a.deadline); left <= 0 {
+		return false
+	}
+	conn.SetReadDeadline(time.Now().Add(min(farewell, time.Until(a.deadline))))
+	if n, err := io.CopyN(io.Discard, rest, maxBody); n == maxBody || err != io.EOF {
+		return false
+	}
+	var one [1]byte
+	n, err := stream.Read(one[:])
+	return n == 0 && err == io.EOF
+}
+
+// handshake returns the TLS stream over conn, or nil with the observation
+// complete. Sessions are not resumed: a new client would not either.
+func (a *attempt) handshake(conn *net.TCPConn) net.Conn {
+	pr := &a.target.Check.Probe
+	stream := tls.Client(conn, &tls.Config{
+		ServerName:         serverName(pr, a.addr),
+		RootCAs:            a.p.roots,
+		InsecureSkipVerify: !pr.Verify,
+		NextProtos:         []string{"http/1.1"},
+	})
+	began := time.Now()
+	err := stream.Handshake() // ends with conn's deadline
+	a.phases.TLS = time.Since(began)
+	if err == nil {
+		return stream
+	}
+	if f := faultOf(a.ctx, a.addr.Addr(), err); f.cause != health.LocalFault {
+		a.broke("TLS handshake", err)
+	} else {
+		a.fail(health.TLS, "TLS handshake: "+err.Error())
+	}
+	return nil
+}
+
+func expected(ranges []health.StatusRange, status int) bool {
+	if len(ranges) == 0 {
+		return status >= 200 && status <= 399
+	}
+	for _, r := range ranges {
+		if status >= int(r.From) && status <= int(r.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// statusText names a status in our own words, never in the target's.
+func statusText(status int) string {
+	s := strconv.Itoa(status)
+	if t := http.StatusText(status); t != "" {
+		s += " " + t
+	}
+	if status >= 300 && status <= 399 {
+		s += ", not followed"
+	}
+	return s
+}

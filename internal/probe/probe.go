@@ -1,0 +1,234 @@
+// Package probe runs health checks: it connects to targets on time, asks what
+// the check asks, and says in typed words what came back.
+//
+// An Engine keeps the schedule of all targets in one goroutine and runs their
+// probes on a bounded pool of workers; a Prober speaks the protocols, a file
+// each; an AddressPolicy says which addresses may be dialled at all. A fault
+// of this process (no descriptor, no port, no time) never becomes a failure of
+// a target: it is Indeterminate, and reported as a Doubt.
+//
+// The package does not judge: it counts no failures, knows no thresholds and
+// no registry, and whether silence counts against a target (safety rule 3) is
+// for its caller to decide. It resolves no names, except in Once.
+package probe
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+const (
+	defaultInterval = 5 * time.Second
+	defaultTimeout  = 2 * time.Second
+	minInterval     = 10 * time.Millisecond // whatever a check says
+
+	maxDetail = 200 // bytes of Observation.Detail
+)
+
+// Options are what probes of all protocols share. The zero value is usable.
+type Options struct {
+	// Policy is asked for every address, and again for the one really dialled.
+	Policy AddressPolicy
+	// UserAgent of HTTP probes. Default: mapwarden/ and the build's version.
+	UserAgent string
+	// Roots verify certificates where a check asks for it. Default: the system's.
+	Roots *x509.CertPool
+	// Doubt is told of local faults that concern more than one target: no
+	// descriptor, no port. It is called by the goroutine that probes.
+	Doubt func(health.Doubt)
+}
+
+// Prober runs single probes. Its methods may be called concurrently.
+type Prober struct {
+	policy  AddressPolicy
+	agent   string
+	roots   *x509.CertPool
+	doubt   func(health.Doubt)
+	now     func() health.Instant
+	readers sync.Pool // of *bufio.Reader, 4 KiB each
+}
+
+// NewProber returns a Prober whose observations carry instants of now.
+func NewProber(o Options, now func() health.Instant) *Prober {
+	return &Prober{
+		policy:  o.Policy,
+		agent:   cmp.Or(o.UserAgent, "mapwarden/"+buildVersion()),
+		roots:   o.Roots,
+		doubt:   o.Doubt,
+		now:     now,
+		readers: sync.Pool{New: func() any { return bufio.NewReader(nil) }},
+	}
+}
+
+// Probe runs t's check once, within its timeout (default 2 s) for connecting,
+// handshake and answer together, and fills in what it found, Start and End. It
+// returns early when ctx ends, with cause Cancelled.
+func (p *Prober) Probe(ctx context.Context, t *health.Target) health.Observation {
+	return p.probe(ctx, t, new(Phases))
+}
+
+func (p *Prober) probe(ctx context.Context, t *health.Target, ph *Phases) health.Observation {
+	a := attempt{
+		p: p, ctx: ctx, target: t, phases: ph,
+		addr:     dialAddr(t),
+		deadline: time.Now().Add(timeoutOf(t.Check)),
+		obs:      health.Observation{Target: t.Handle, Start: p.now()},
+	}
+	switch {
+	case !a.addr.IsValid() || a.addr.Port() == 0:
+		a.cannotTell(health.NotProbeable, "the instance has no address or no port to probe")
+	case t.Check.Probe.Protocol == health.TCP:
+		a.tcp()
+	case t.Check.Probe.Protocol == health.HTTP, t.Check.Probe.Protocol == health.HTTPS:
+		a.http()
+	default:
+		a.cannotTell(health.NotProbeable, "the check's protocol is not known")
+	}
+	if a.obs.End == 0 {
+		a.obs.End = p.now()
+	}
+	return a.obs
+}
+
+// dialAddr applies the check's port over the instance's.
+func dialAddr(t *health.Target) netip.AddrPort {
+	return netip.AddrPortFrom(t.Addr, cmp.Or(t.Check.Probe.Port, t.Port))
+}
+
+func timeoutOf(c health.Check) time.Duration {
+	if c.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return c.Timeout
+}
+
+func intervalOf(c health.Check) time.Duration {
+	if c.Interval <= 0 {
+		return defaultInterval
+	}
+	return max(c.Interval, minInterval)
+}
+
+// attempt is one probe on its way; it is used by one goroutine.
+type attempt struct {
+	p        *Prober
+	ctx      context.Context
+	target   *health.Target
+	phases   *Phases
+	addr     netip.AddrPort
+	deadline time.Time
+	obs      health.Observation
+}
+
+func (a *attempt) pass(detail string) {
+	a.obs.Outcome, a.obs.Cause, a.obs.Detail = health.Pass, health.NoCause, detail
+	a.obs.End = a.p.now()
+}
+
+func (a *attempt) fail(c health.Cause, detail string) {
+	a.obs.Outcome, a.obs.Cause, a.obs.Detail = health.Fail, c, printable(detail)
+	a.obs.End = a.p.now()
+}
+
+func (a *attempt) cannotTell(c health.Cause, detail string) {
+	a.obs.Outcome, a.obs.Cause, a.obs.Detail = health.Indeterminate, c, printable(detail)
+	a.obs.End = a.p.now()
+}
+
+// broke turns the error of a network call into the observation: what is the
+// target's doing fails it, everything else is Indeterminate.
+func (a *attempt) broke(doing string, err error) {
+	f := faultOf(a.ctx, a.addr.Addr(), err)
+	if f.doubt != health.NoDoubt && a.p.doubt != nil {
+		a.p.doubt(f.doubt)
+	}
+	detail := doing + ": " + f.text
+	if f.targets {
+		a.fail(f.cause, detail)
+		return
+	}
+	a.cannotTell(f.cause, detail)
+}
+
+// dial connects to the target. On failure the observation is complete and the
+// returned connection is nil. The connection ends at the attempt's deadline,
+// or when its context does; the caller calls stop, then closes it.
+func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
+	if err := a.p.policy.Admits(a.addr); err != nil {
+		a.cannotTell(health.AddressRefused, err.Error())
+		return nil, nil
+	}
+	d := net.Dialer{
+		Deadline:       a.deadline,
+		KeepAlive:      -1, // no connection lives longer than its probe
+		ControlContext: a.p.admitDialled,
+	}
+	began := time.Now()
+	c, err := d.DialContext(a.ctx, "tcp", a.addr.String())
+	a.phases.Connect = time.Since(began)
+	if err != nil {
+		a.broke("connect", err)
+		return nil, nil
+	}
+	conn = c.(*net.TCPConn)
+	conn.SetDeadline(a.deadline)
+	return conn, context.AfterFunc(a.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// admitDialled is the policy's last word, on the address that the kernel is
+// about to be given: nothing between the first question and the socket can
+// have changed it unseen.
+func (p *Prober) admitDialled(_ context.Context, _, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &AddressRefusedError{Why: "cannot be read: " + address}
+	}
+	return p.policy.Admits(ap)
+}
+
+// abandon closes conn with a reset: nothing is left to say, and no TIME-WAIT
+// state (RFC 9293, section 3.6) stays behind on the checker, where thousands
+// of them per second would use up ports.
+func abandon(conn *net.TCPConn) {
+	conn.SetLinger(0)
+	conn.Close()
+}
+
+// printable makes any text fit for Observation.Detail: at most 200 bytes, and
+// no control or otherwise unprintable characters, whoever wrote them.
+func printable(s string) string {
+	if len(s) > maxDetail {
+		s = s[:maxDetail]
+		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && len(s) > maxDetail-utf8.UTFMax {
+			s = s[:len(s)-1]
+		}
+	}
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// buildVersion is the main module's version, "dev" for a build from a tree.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
+	}
+	return strings.TrimPrefix(info.Main.Version, "v")
+}
