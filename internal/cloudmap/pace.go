@@ -179,3 +179,23 @@ func (b *backoff) cut(now time.Time) {
 	b.base = max(leastRate, b.factor(now)/2)
 	b.at = now
 }
+
+// PollRate returns how many calls per second of a listing operation the poll
+// of the registry may make on AWS, and the limit of AWS that this is a share
+// of; stated says whether anybody has stated that limit, or it is assumed.
+func PollRate(operation string) (allowed, limit float64, stated bool) {
+	var c class
+	switch operation {
+	case "ListNamespaces":
+		c = listNamespaces
+	case "ListServices":
+		c = listServices
+	case "ListInstances":
+		c = listInstances
+	case "GetInstancesHealthStatus":
+		c = listStatuses
+	default:
+		return 0, 0, false
+	}
+	return quotasOf(Config{AWS: true})[c].rate, knownLimit[c], c != listStatuses
+}
