@@ -189,32 +189,52 @@ func holdsMap(t types.Type) bool {
 // imported is one import and the line that it stands on.
 type imported struct{ path, at string }
 
-// importsOf reads the imports of every file of dir that ships, whatever its
-// build tags say, so that nothing hides behind another system's file. Files
-// tagged to hold nothing but the module's requirements are left out.
-func importsOf(t *testing.T, dir string) []imported {
+// source is one parsed file.
+type source struct {
+	fset   *token.FileSet
+	syntax *ast.File
+}
+
+// at is the file and line of a node.
+func (s source) at(n ast.Node) string {
+	p := s.fset.Position(n.Pos())
+	return fmt.Sprintf("%s:%d", p.Filename, p.Line)
+}
+
+// sourcesOf parses every file of dir that ships, whatever its build tags say,
+// so that nothing hides behind another system's file.
+func sourcesOf(t *testing.T, dir string, mode parser.Mode) []source {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fset := token.NewFileSet()
-	var all []imported
+	var all []source
 	for _, e := range entries {
 		if e.IsDir() || !ships(e.Name()) {
 			continue
 		}
-		f, err := parser.ParseFile(fset, filepath.Join(dir, e.Name()), nil, parser.ImportsOnly)
+		f, err := parser.ParseFile(fset, filepath.Join(dir, e.Name()), nil, mode)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, spec := range f.Imports {
+		all = append(all, source{fset, f})
+	}
+	return all
+}
+
+// importsOf reads the imports of every file of dir that ships.
+func importsOf(t *testing.T, dir string) []imported {
+	t.Helper()
+	var all []imported
+	for _, f := range sourcesOf(t, dir, parser.ImportsOnly) {
+		for _, spec := range f.syntax.Imports {
 			path, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			at := fset.Position(spec.Pos())
-			all = append(all, imported{path, fmt.Sprintf("%s:%d", at.Filename, at.Line)})
+			all = append(all, imported{path, f.at(spec)})
 		}
 	}
 	return all

@@ -5,7 +5,9 @@
 package internal_test
 
 import (
+	"go/ast"
 	"go/build"
+	"go/parser"
 	"io/fs"
 	"maps"
 	"os"
@@ -66,6 +68,11 @@ var rooms = map[string]room{
 
 	"component": {aid, nil},
 }
+
+// spawners are the packages in which a go statement may stand: the loop, the
+// probe engine, and what accepts connections or starts processes. Everything
+// else is called by somebody, and groups what it starts so that it can wait.
+var spawners = []string{"controller", "probe", "web", "demo", "registry/awsjson", "registry/dns"}
 
 type room struct {
 	floor floor
@@ -164,6 +171,37 @@ func TestSoleImporters(t *testing.T) {
 					t.Errorf("%s: %s imports %s, which belongs to %s alone", imp.at, name, imp.path, ownersOf(owners))
 				}
 			}
+		}
+	}
+}
+
+// TestGoStatements keeps goroutines where somebody waits for them.
+func TestGoStatements(t *testing.T) {
+	for _, name := range packagesUnder(t, ".") {
+		if slices.Contains(spawners, name) {
+			continue
+		}
+		for _, f := range sourcesOf(t, name, 0) {
+			ast.Inspect(f.syntax, func(n ast.Node) bool {
+				if n, ok := n.(*ast.GoStmt); ok {
+					t.Errorf("%s: internal/%s may not start a goroutine (see spawners)", f.at(n), name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// TestEveryPackageSaysWhatItIs asks for a package comment of three lines or
+// more. That it also says what the package does not do is for the reviewer.
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, name := range packagesUnder(t, "..") {
+		var doc string
+		for _, f := range sourcesOf(t, filepath.Join("..", name), parser.PackageClauseOnly|parser.ParseComments) {
+			doc += f.syntax.Doc.Text()
+		}
+		if strings.Count(doc, "\n") < 3 {
+			t.Errorf("%s has a package comment of %d lines, want at least 3", name, strings.Count(doc, "\n"))
 		}
 	}
 }
