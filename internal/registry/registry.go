@@ -1,0 +1,162 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Options configure a registry. The zero value is a registry in memory that
+// applies every change at once; DefaultOptions has the pace of AWS.
+type Options struct {
+	// Path is the file that holds the registry; its directory must exist. Empty
+	// keeps it in memory.
+	Path string
+	// Account owns every resource; 12 digits, default "000000000000".
+	Account string
+	// Region stands in every ARN; default "us-east-1".
+	Region string
+	// CustomHealthDelay is how long a custom health status waits before it
+	// applies. Zero applies it at once; AWS documents 30 s.
+	CustomHealthDelay time.Duration
+	// OperationDelay is how long an operation takes. Zero applies it before
+	// the call that submits it returns.
+	OperationDelay time.Duration
+	// Log gets what Run cannot return; default slog.Default().
+	Log *slog.Logger
+}
+
+// DefaultOptions are AWS's pace for custom health, and operations that take
+// long enough for clients to see them pending.
+func DefaultOptions() Options {
+	return Options{CustomHealthDelay: 30 * time.Second, OperationDelay: 200 * time.Millisecond}
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Account == "" {
+		o.Account = "000000000000"
+	}
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if len(o.Account) != accountIDLength {
+		return o, fmt.Errorf("account %q does not have %d digits", o.Account, accountIDLength)
+	}
+	if o.CustomHealthDelay < 0 || o.OperationDelay < 0 {
+		return o, fmt.Errorf("a delay is negative: custom health %s, operation %s", o.CustomHealthDelay, o.OperationDelay)
+	}
+	return o, nil
+}
+
+// Registry is one account's Cloud Map in one region. Its methods may be called
+// by many goroutines.
+type Registry struct {
+	opts  Options
+	store *store // nil when in memory
+
+	queueMu sync.Mutex
+	queue   []*writer // writers that wait for the next commit
+
+	commitMu sync.Mutex // held through a commit; guards the fields below
+	state    *state
+	closed   bool
+
+	published published     // what readers see
+	wake      chan struct{} // tells Run that the next due time came nearer
+}
+
+// Open returns the registry that Options describe, as it was when it was last
+// written. A file that is not a registry, is damaged, or was written by a newer
+// format is an error; it is never taken for an empty registry. Open starts
+// nothing: see Run.
+func Open(opts Options) (*Registry, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{opts: opts, wake: make(chan struct{}, 1)}
+	if opts.Path != "" {
+		if r.store, err = openStore(opts.Path); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.reload(time.Now()); err != nil {
+		r.store.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Account is the id of the account that owns every resource of the registry.
+func (r *Registry) Account() string { return r.opts.Account }
+
+// reload takes the durable state for the state, and publishes it.
+func (r *Registry) reload(now time.Time) error {
+	st := newState()
+	if err := r.store.load(st); err != nil {
+		return err
+	}
+	st.clampDues(now, r.opts)
+	r.state = st
+	r.published.replace(st)
+	return nil
+}
+
+// Run applies operations and custom health statuses when they are due, until
+// ctx ends. It returns nil then; a write that fails is logged and tried again.
+func (r *Registry) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		case <-timer.C:
+		}
+		next, err := r.applyDue()
+		if err != nil {
+			r.opts.Log.Error("apply what is due in the registry", "error", err)
+			next = retryAfter
+		}
+		timer.Reset(next)
+	}
+}
+
+// retryAfter is how long Run waits after a commit that failed.
+const retryAfter = time.Second
+
+// idle is how long Run sleeps when nothing is due; old operations are forgotten
+// at this pace.
+const idle = time.Hour
+
+// applyDue commits what is due and returns how long nothing more will be.
+func (r *Registry) applyDue() (time.Duration, error) {
+	if err := r.write(func(*batch) error { return nil }); err != nil {
+		return 0, err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	next, ok := r.state.nextDue()
+	if !ok {
+		return idle, nil
+	}
+	return min(max(time.Until(next), 0), idle), nil
+}
+
+// Close waits for the commit in progress and closes the file. Reads still
+// answer afterwards; writes return ErrClosed. Let Run return first.
+func (r *Registry) Close() error {
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.store.close()
+}
