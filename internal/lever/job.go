@@ -146,6 +146,12 @@ func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok
 // Sent reports whether the job has made a call that changes the registry.
 func (j Job) Sent() bool { return j.sent }
 
+// Left is the entry that an ended job leaves in the journal; ok is false where
+// it leaves none.
+func (j Job) Left() (e Entry, ok bool) {
+	return j.Entry, !j.closing && j.Entry.Version > 0
+}
+
 // Pending reports whether a status was written that is not yet in effect.
 func (j Job) Pending() bool { return j.Entry.Kind == CustomStatus && j.step == stepAwait }
 

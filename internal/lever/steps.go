@@ -9,7 +9,8 @@ import (
 
 func (j Job) afterPut(r Result, now health.Instant) (Job, Call) {
 	if r.Fault != OK {
-		j.Note = fmt.Sprintf("journal: %s %s", r.Fault, r.Message)
+		j.Note = r.say("journal")
+		j.Entry.Phase = j.restingPhase()
 		return j.done(NotApplied, now)
 	}
 	j.Entry = r.Entry
@@ -44,7 +45,7 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 	found := r.Found && r.Fault == OK
 	j.readAt = now
 	if j.Goal == ToRelease {
-		return j.release(found, r.Status, now)
+		return j.release(found, r, now)
 	}
 	if j.Entry.Kind == CustomStatus {
 		return j.judgeStatus(found, r.Status, now)
@@ -65,15 +66,18 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 	return j.mark(Sending, now)
 }
 
-func (j Job) release(found bool, s health.Status, now health.Instant) (Job, Call) {
+func (j Job) release(found bool, r Result, now health.Instant) (Job, Call) {
 	out := j.Entry.Phase == Out
+	addr, port := health.Endpoint(r.Attributes)
 	switch {
 	case !found && (!out || j.Entry.Kind == CustomStatus):
 		return j.drop(Gone, "no longer registered", now)
 	case found && out && j.Entry.Kind == Quarantine:
 		return j.drop(Yielded, "registered again by its owner", now)
-	case found && out && s == health.Healthy:
+	case found && out && r.Status == health.Healthy:
 		return j.drop(Yielded, "set HEALTHY by somebody else", now)
+	case found && j.Entry.Kind == Quarantine && (addr != j.Entry.Incarnation.Addr || port != j.Entry.Incarnation.Port):
+		return j.drop(Yielded, "registered anew with another address", now)
 	}
 	return j.done(NotApplied, now)
 }
@@ -116,6 +120,7 @@ func (j Job) afterMark(r Result, now health.Instant) (Job, Call) {
 	if r.Fault != OK {
 		j.Note = r.say("journal")
 		if r.Fault == Conflict || r.Fault == NotFound {
+			j.Entry.Phase = j.restingPhase()
 			return j.done(NotApplied, now)
 		}
 		return j.retract(NotApplied, j.Note, now)
@@ -128,6 +133,18 @@ func (j Job) afterMark(r Result, now health.Instant) (Job, Call) {
 		return j.read(now)
 	}
 	return j.send(now)
+}
+
+// restingPhase is the phase that the journal still holds when a job could not
+// even begin.
+func (j Job) restingPhase() Phase {
+	switch {
+	case j.Goal == ToIn:
+		return Out
+	case j.Entry.Restored:
+		return Returned
+	}
+	return Intended
 }
 
 func (j Job) send(now health.Instant) (Job, Call) {

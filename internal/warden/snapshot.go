@@ -15,6 +15,8 @@ type Snapshot struct {
 	Mode      policy.Mode
 	Synced    bool            // all services were listed completely since the start
 	Gates     []policy.Reason // what withholds removals everywhere, now
+	Storm     bool            // the storm latch holds
+	Retired   bool            // everything was returned; the process may end
 	Frozen    int64           // wall end of a freeze; 0: none
 	FrozenBy  string
 	Doubt     health.Doubt // the reason for which the checker abstains

@@ -1,0 +1,67 @@
+package warden
+
+import (
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
+)
+
+// observe folds one probe result into its target's state.
+func (w *Warden) observe(o health.Observation) {
+	i, ok := w.at(o.Target)
+	if !ok || !w.slots[i].watched {
+		return
+	}
+	sl, st := &w.slots[i], &w.states[i]
+	s := w.services[sl.svc]
+	check := &s.cfg.Check
+	o = o.WithPath(st.Ever, w.paths.proven(sl.inc.Addr, o.Target, o.Start.Add(-2*check.Interval)))
+	if o.Outcome == health.Pass {
+		w.paths.passed(sl.inc.Addr, o.Target, o.End)
+	}
+	before := *st
+	var moved health.Transition
+	*st, moved = health.Step(before, *check, o)
+	if o.Outcome != before.Last || o.Cause != before.Cause {
+		sl.detail = o.Detail
+	}
+	w.countFailing(i, before, o)
+	if st.Ever && !before.Ever && !sl.initDown() {
+		w.learnPassed(s, i)
+	}
+	if health.Hastened(*st) {
+		w.emit(Reschedule{Target: o.Target, At: health.NextDue(*st, *check, o)})
+	}
+	if moved == health.Changed {
+		w.recordSlot(s, sl, Record{
+			Kind: TransitionRecord, From: before.Status, To: st.Status,
+			Cause: o.Cause, Fails: int(st.Fails), Fall: check.Fall, Detail: o.Detail,
+		})
+	}
+	if moved != health.Unchanged || st.Fails > 0 || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
+		w.mark(s)
+	}
+}
+
+// countFailing keeps the fleet's sums, and the onsets of the mass rule: a
+// target that passed and now fails, counted once until it passes again.
+func (w *Warden) countFailing(i int, before health.State, o health.Observation) {
+	switch o.Outcome {
+	case health.Pass:
+		w.setFailing(i, false)
+	case health.Fail:
+		if !w.slots[i].failing && before.Ever {
+			a := w.slots[i].inc.Addr.As16()
+			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: fold(a), Service: w.slots[i].svc})
+			w.assess()
+		}
+		w.setFailing(i, true)
+	}
+}
+
+// fold is a 64-bit key of an address.
+func fold(a [16]byte) (h uint64) {
+	for _, b := range a {
+		h = h*1099511628211 ^ uint64(b)
+	}
+	return h
+}

@@ -1,0 +1,162 @@
+package warden
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
+)
+
+// snapshots keeps the pages that did not change since they were last drawn.
+type snapshots struct {
+	pages []*ServicePage // by service index; nil: to be drawn
+}
+
+func (p *snapshots) touch(i int) {
+	if i < len(p.pages) {
+		p.pages[i] = nil
+	}
+}
+
+func (p *snapshots) drop(i int) { p.touch(i) }
+
+// Snapshot draws the mind at now. Pages of services that did not change since
+// the last one are shared with it.
+func (w *Warden) Snapshot(now health.Instant) *Snapshot {
+	for len(w.pages.pages) < len(w.services) {
+		w.pages.pages = append(w.pages.pages, nil)
+	}
+	out := &Snapshot{
+		At: now, Wall: w.wall(now), Mode: w.cfg.Default.Policy.Mode, Synced: w.synced,
+		Gates: slices.Clone(w.outlook.Gates), Storm: w.bank.Storm, Retired: w.retired,
+	}
+	if w.frozen.until > now {
+		out.Frozen, out.FrozenBy = w.wall(w.frozen.until), w.frozen.by
+	}
+	if w.doubted > now {
+		out.Doubt = w.doubt
+	}
+	oldest := health.Never
+	for i, s := range w.services {
+		if s == nil {
+			continue
+		}
+		if w.pages.pages[i] == nil {
+			w.pages.pages[i] = w.draw(s)
+		}
+		page := w.pages.pages[i]
+		oldest = min(oldest, s.listed)
+		out.Services = append(out.Services, page)
+		out.Totals.add(page.Totals)
+	}
+	if oldest != health.Never {
+		out.Staleness = int64(now.Sub(oldest))
+	}
+	out.Totals.Targets = w.targets
+	slices.SortFunc(out.Services, func(a, b *ServicePage) int {
+		return cmp.Or(cmp.Compare(a.Service.Namespace, b.Service.Namespace),
+			cmp.Compare(a.Service.Name, b.Service.Name), cmp.Compare(a.Service.ID, b.Service.ID))
+	})
+	return out
+}
+
+func (t *Totals) add(u Totals) {
+	t.Targets += u.Targets
+	t.Registered += u.Registered
+	t.Passing += u.Passing
+	t.Failing += u.Failing
+	t.Indeterminate += u.Indeterminate
+	t.Leaving += u.Leaving
+	t.Out += u.Out
+	t.Waiting += u.Waiting
+	t.Kept += u.Kept
+	t.Foreign += u.Foreign
+	t.Quarantined += u.Quarantined
+	t.Jobs += u.Jobs
+}
+
+// draw makes the page of one service.
+func (w *Warden) draw(s *service) *ServicePage {
+	v := w.view(s)
+	c := policy.Count(&v)
+	p := &ServicePage{
+		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.blocked,
+		HealthCheck: s.found.HealthCheck, Check: CheckLine(s.cfg.Check), CheckArmed: s.armed,
+		Listed: w.wall(s.listed), Gates: w.serviceGates(s), N: c.N, OutCount: c.Out,
+		Ever: c.Ever, PastLine: c.PastLine, Instances: make([]InstanceLine, 0, len(s.members)),
+	}
+	for k, i := range s.members {
+		line := w.line(i)
+		p.Instances = append(p.Instances, line)
+		p.Totals.count(line, &v.Members[k], &w.slots[i])
+	}
+	return p
+}
+
+func (t *Totals) count(l InstanceLine, m *policy.Member, sl *slot) {
+	t.Targets++
+	add := func(n *int, is bool) {
+		if is {
+			*n++
+		}
+	}
+	add(&t.Registered, l.Registered)
+	add(&t.Passing, l.Outcome == health.Pass)
+	add(&t.Failing, l.Outcome == health.Fail)
+	add(&t.Indeterminate, l.Outcome == health.Indeterminate)
+	add(&t.Leaving, l.Standing == policy.Leaving)
+	add(&t.Out, l.Standing == policy.Out)
+	add(&t.Waiting, l.Standing == policy.Waiting)
+	add(&t.Kept, l.Standing == policy.Kept)
+	add(&t.Foreign, m.Foreign)
+	add(&t.Quarantined, sl.entry != nil && sl.entry.IsOut() && sl.entry.Kind == lever.Quarantine)
+	add(&t.Jobs, sl.job != nil)
+}
+
+// serviceGates are the gates of one service alone.
+func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
+	gate := func(closed bool, r policy.Reason) {
+		if closed {
+			out = append(out, r)
+		}
+	}
+	gate(s.blocked != policy.NoReason, s.blocked)
+	gate(s.listed == 0, policy.Unsynced)
+	gate(s.stale, policy.Stale)
+	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)
+	gate(!s.armed, policy.CheckUnproven)
+	gate(s.pastLine, policy.FailOpen)
+	gate(s.drill == policy.DrillBad, policy.DrillFailed)
+	return out
+}
+
+func (w *Warden) line(i int) InstanceLine {
+	sl, st := &w.slots[i], &w.states[i]
+	return InstanceLine{
+		ID: sl.inst, Addr: addrText(sl.inc), Registered: sl.registered, Registry: sl.registry,
+		Status: st.Status, Phase: st.Phase, Outcome: st.Last, Cause: st.Cause,
+		Standing: sl.memo.Standing, Reason: sl.memo.Reason, Shadow: sl.memo.Shadow, Since: w.wall(sl.memo.Since),
+	}
+}
+
+// CheckLine is a check in one line: what is asked, and when it counts.
+func CheckLine(c health.Check) string {
+	var b strings.Builder
+	b.WriteString(c.Probe.Protocol.String())
+	if c.Probe.Protocol != health.TCP {
+		path := c.Probe.Path
+		if path == "" {
+			path = "/"
+		}
+		b.WriteString(" " + path)
+	}
+	if c.Probe.Port != 0 {
+		fmt.Fprintf(&b, " :%d", c.Probe.Port)
+	}
+	fmt.Fprintf(&b, " every %s, timeout %s, fall %d (confirm %s), rise %d", c.Interval, c.Timeout, c.Fall, c.Confirm, c.Rise)
+	return b.String()
+}

@@ -1,0 +1,91 @@
+package warden
+
+import (
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+// memory is what earlier processes learnt, by service id and instance id. Its
+// maps are looked up, never walked.
+type memory struct {
+	passed   map[[2]string]Passed
+	armed    map[string]Armed
+	removals map[[2]string][]int64
+}
+
+func newMemory() memory {
+	return memory{
+		passed:   make(map[[2]string]Passed),
+		armed:    make(map[string]Armed),
+		removals: make(map[[2]string][]int64),
+	}
+}
+
+func (m memory) load(from Memory) {
+	for _, p := range from.Passed {
+		m.passed[[2]string{p.Service, p.Instance}] = p
+	}
+	for _, a := range from.Armed {
+		m.armed[a.Service] = a
+	}
+	for _, r := range from.Removals {
+		m.removals[[2]string{r.Service, r.Instance}] = r.Walls
+	}
+}
+
+// recall gives a new slot what is known of its incarnation.
+func (w *Warden) recall(s *service, i int) {
+	sl := &w.slots[i]
+	key := [2]string{s.found.Service.ID, sl.inst}
+	if p, ok := w.known.passed[key]; ok && p.Incarnation == sl.hash && p.Probe == s.probe {
+		w.states[i].Ever = true
+		w.states[i].Phase = health.Steady
+	}
+	sl.removals = w.recent(w.known.removals[key])
+}
+
+func (w *Warden) recallArmed(s *service) {
+	a, ok := w.known.armed[s.found.Service.ID]
+	if ok && a.Probe == s.probe {
+		s.armed, s.armedAt = a.Proven, a.Since
+		return
+	}
+	w.learnArmed(s)
+}
+
+func (w *Warden) learnArmed(s *service) {
+	a := Armed{Service: s.found.Service.ID, Probe: s.probe, Since: s.armedAt, Proven: s.armed}
+	w.known.armed[a.Service] = a
+	w.emit(Learn{Memory{Armed: []Armed{a}}})
+}
+
+func (w *Warden) learnPassed(s *service, i int) {
+	p := Passed{Service: s.found.Service.ID, Instance: w.slots[i].inst, Incarnation: w.slots[i].hash, Probe: s.probe}
+	w.known.passed[[2]string{p.Service, p.Instance}] = p
+	w.emit(Learn{Memory{Passed: []Passed{p}}})
+}
+
+// forget drops what is known of an instance that has left for good.
+func (w *Warden) forget(s *service, i int) {
+	key := [2]string{s.found.Service.ID, w.slots[i].inst}
+	if _, ok := w.known.passed[key]; ok {
+		delete(w.known.passed, key)
+		w.emit(Learn{Memory{Passed: []Passed{{Service: key[0], Instance: key[1]}}}})
+	}
+}
+
+// removalDay is how long a removal counts for the back-off (rule 12).
+const removalDay = int64(24 * 60 * 60 * 1e9)
+
+func (w *Warden) recent(walls []int64) []int64 {
+	for len(walls) > 0 && walls[0] < w.wall(w.now)-removalDay {
+		walls = walls[1:]
+	}
+	return walls
+}
+
+func (w *Warden) countRemoval(s *service, sl *slot) {
+	sl.removals = append(w.recent(sl.removals), w.wall(w.now))
+	r := Removal{Service: s.found.Service.ID, Instance: sl.inst, Walls: sl.removals}
+	w.known.removals[[2]string{r.Service, r.Instance}] = r.Walls
+	w.emit(Learn{Memory{Removals: []Removal{r}}})
+}
