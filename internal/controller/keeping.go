@@ -1,0 +1,118 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// ErrEnded is the answer to questions put to a controller that has ended.
+var ErrEnded = errors.New("the daemon is stopping")
+
+// flushEvery is how long records and memory wait for company.
+const flushEvery = 200 * time.Millisecond
+
+// mostRecords may wait for a store that does not keep up; the oldest go first.
+const mostRecords = 10_000
+
+// keeping passes records and memory on to the Keeper without making the mind
+// wait for a disk.
+type keeping struct {
+	keeper Keeper
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	records []warden.Record
+	lessons []warden.Memory
+	dropped int
+	news    chan struct{}
+	ended   chan struct{}
+}
+
+func newKeeping(k Keeper, log *slog.Logger) *keeping {
+	return &keeping{keeper: k, log: log, news: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+func (k *keeping) append(r warden.Record) {
+	k.mu.Lock()
+	if len(k.records) == mostRecords {
+		k.records = k.records[1:]
+		k.dropped++
+	}
+	k.records = append(k.records, r)
+	k.mu.Unlock()
+	k.signal()
+}
+
+func (k *keeping) learn(m warden.Memory) {
+	k.mu.Lock()
+	k.lessons = append(k.lessons, m)
+	k.mu.Unlock()
+	k.signal()
+}
+
+func (k *keeping) signal() {
+	select {
+	case k.news <- struct{}{}:
+	default:
+	}
+}
+
+// close ends run once everything was passed on.
+func (k *keeping) close() { close(k.ended) }
+
+func (k *keeping) run(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // the last records are stored on the way out
+	for {
+		select {
+		case <-k.news:
+			pause := time.NewTimer(flushEvery)
+			select {
+			case <-pause.C:
+			case <-k.ended:
+				pause.Stop()
+			}
+			k.flush(ctx)
+		case <-k.ended:
+			k.flush(ctx)
+			return
+		}
+	}
+}
+
+func (k *keeping) flush(ctx context.Context) {
+	k.mu.Lock()
+	records, lessons, dropped := k.records, k.lessons, k.dropped
+	k.records, k.lessons, k.dropped = nil, nil, 0
+	k.mu.Unlock()
+	if dropped > 0 {
+		k.log.Error("the history lost records: its store does not keep up", "records", dropped)
+	}
+	if m := merge(lessons); len(m.Passed)+len(m.Armed)+len(m.Removals) > 0 || m.Freeze != nil {
+		if err := k.keeper.Learn(ctx, m); err != nil {
+			k.log.Error("store memory", "err", err)
+		}
+	}
+	if len(records) > 0 {
+		if err := k.keeper.Append(ctx, records); err != nil {
+			k.log.Error("append history", "err", err)
+		}
+	}
+}
+
+// merge makes one difference of several; later ones win by their order.
+func merge(lessons []warden.Memory) (m warden.Memory) {
+	for _, l := range lessons {
+		m.Passed = append(m.Passed, l.Passed...)
+		m.Armed = append(m.Armed, l.Armed...)
+		m.Removals = append(m.Removals, l.Removals...)
+		if l.Freeze != nil {
+			m.Freeze = l.Freeze
+		}
+	}
+	return m
+}
