@@ -66,17 +66,19 @@ func (r *Registry) DiscoverRevision(q Query) (int64, error) {
 }
 
 func (r *Registry) lookup(q Query) (*ServiceView, error) {
-	err := first(required("NamespaceName", q.Namespace, maxNameHTTP), required("ServiceName", q.Service, maxServiceName))
-	switch {
-	case err != nil:
+	err := first(
+		required("NamespaceName", q.Namespace, maxNameHTTP),
+		required("ServiceName", q.Service, maxServiceName),
+		checkOwner(q.Owner),
+	)
+	if err != nil {
 		return nil, err
-	case !graphic(q.Namespace):
+	}
+	if !graphic(q.Namespace) {
 		return nil, invalid("NamespaceName", "%q may only have printable ASCII characters without spaces", q.Namespace)
-	case q.Owner != "" && len(q.Owner) != accountIDLength:
-		return nil, invalid("OwnerAccount", "%.32q does not have %d digits", q.Owner, accountIDLength)
 	}
 	ns := r.published.namespaces.Load().byHTTPName[q.Namespace]
-	if ns == nil || q.Owner != "" && q.Owner != r.opts.Account {
+	if ns == nil || !r.owns(q.Owner) {
 		return nil, refuse(NamespaceNotFound, "no namespace %s", q.Namespace)
 	}
 	view := r.ServiceNamed(ns, q.Service)

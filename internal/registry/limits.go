@@ -86,6 +86,17 @@ func graphic(s string) bool {
 	return true
 }
 
+// checkOwner checks an account id that a request may leave out.
+func checkOwner(account string) error {
+	if account != "" && len(account) != accountIDLength {
+		return invalid("OwnerAccount", "%.32q does not have %d digits", account, accountIDLength)
+	}
+	return nil
+}
+
+// owns reports whether resources of that account are here.
+func (r *Registry) owns(account string) bool { return account == "" || account == r.opts.Account }
+
 func checkNamespaceName(name string, most int) error {
 	if err := required("Name", name, most); err != nil {
 		return err

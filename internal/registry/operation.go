@@ -202,15 +202,16 @@ func duplicate(busy *operation) error {
 		with("DuplicateOperationId", busy.ID)
 }
 
-// Operation returns the operation of that id.
-func (r *Registry) Operation(id string) (*Operation, error) {
-	if err := required("OperationId", id, maxOperationID); err != nil {
+// Operation returns the operation of that id. The owner is the account that it
+// is asked of; empty is this account.
+func (r *Registry) Operation(id, owner string) (*Operation, error) {
+	if err := first(required("OperationId", id, maxOperationID), checkOwner(owner)); err != nil {
 		return nil, err
 	}
 	r.published.opMu.RLock()
 	op := r.published.byOp[id]
 	r.published.opMu.RUnlock()
-	if op == nil {
+	if op == nil || !r.owns(owner) {
 		return nil, refuse(OperationNotFound, "no operation %s", id)
 	}
 	return op.at(time.Now()), nil

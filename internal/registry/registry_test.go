@@ -50,7 +50,7 @@ func run(t *testing.T, r *registry.Registry) {
 
 func namespaceOf(t *testing.T, r *registry.Registry, operationID string) string {
 	t.Helper()
-	op, err := r.Operation(operationID)
+	op, err := r.Operation(operationID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,6 @@ func TestOperationTiming(t *testing.T) {
 
 func mustOp(t *testing.T, r *registry.Registry, id string) *registry.Operation {
 	t.Helper()
-	op, err := r.Operation(id)
+	op, err := r.Operation(id, "")
 	return must(t, op, err)
 }

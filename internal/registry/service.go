@@ -80,14 +80,17 @@ type NewService struct {
 	NamespaceID      string // id or ARN
 	Description      string
 	CreatorRequestID string
-	// APIOnly asks for no DNS records in a DNS namespace (Type HTTP).
-	APIOnly bool
-	DNS     *DNSConfig // RoutingPolicy empty is Multivalue
+	// Type is empty, or HTTP for a service without records in a DNS namespace.
+	Type string
+	DNS  *DNSConfig // RoutingPolicy empty is Multivalue
 	// CustomHealth asks for health that a third party reports.
-	// FailureThreshold is checked and, as on AWS, has no effect; 0 is absent.
+	// FailureThreshold is checked and, as on AWS, has no effect.
 	CustomHealth     bool
 	FailureThreshold *int32
-	Tags             []Tag
+	// Route53Check asks for a check that AWS itself makes, which is refused:
+	// nothing here would make it, and the status would be a fiction.
+	Route53Check bool
+	Tags         []Tag
 }
 
 func (n NewService) check() error {
@@ -98,7 +101,16 @@ func (n NewService) check() error {
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
 		checkTags(n.Tags),
 	)
-	if err == nil && n.FailureThreshold != nil {
+	switch {
+	case err != nil:
+		return err
+	case n.Type != "" && n.Type != string(HTTPService):
+		return invalid("Type", "%.32q is not HTTP", n.Type)
+	case n.Route53Check && n.CustomHealth:
+		return invalid("HealthCheckConfig", "does not go together with HealthCheckCustomConfig")
+	case n.Route53Check:
+		return invalid("HealthCheckConfig", "this registry makes no Route 53 health checks; use HealthCheckCustomConfig and a checker")
+	case n.FailureThreshold != nil:
 		err = between("HealthCheckCustomConfig.FailureThreshold", int64(*n.FailureThreshold), 1, maxFailThreshold)
 	}
 	if err == nil && n.DNS != nil {
@@ -140,9 +152,9 @@ func (n NewService) fits(ns *Namespace) error {
 	switch {
 	case ns.Type == HTTPNamespace && n.DNS != nil:
 		return invalid("DnsConfig", "namespace %s is an HTTP namespace and has no DNS records", ns.ID)
-	case n.APIOnly && n.DNS != nil:
+	case n.Type != "" && n.DNS != nil:
 		return invalid("DnsConfig", "a service of Type HTTP has no DNS records")
-	case ns.Type != HTTPNamespace && !n.APIOnly && n.DNS == nil:
+	case ns.Type != HTTPNamespace && n.Type == "" && n.DNS == nil:
 		return invalid("DnsConfig", "is required in the DNS namespace %s, except with Type HTTP", ns.ID)
 	}
 	return nil
