@@ -77,15 +77,21 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		cfg.Timeout = DefaultTimeout
 	}
 	c := &Client{cfg: cfg, pace: newPacer(quotasOf(cfg))}
+	var err error
 	switch {
 	case cfg.AWS && cfg.URL != "":
-		return nil, errors.New("a registry is either AWS or a url, not both (for AWS behind another endpoint set AWS_ENDPOINT_URL)")
+		err = errors.New("a registry is either AWS or a url, not both (for AWS behind another endpoint set AWS_ENDPOINT_URL)")
 	case cfg.AWS:
-		return c, c.forAWS(ctx)
+		err = c.forAWS(ctx)
 	case cfg.URL == "":
-		return nil, errors.New("no registry: neither AWS nor a url is given")
+		err = errors.New("no registry: neither AWS nor a url is given")
+	default:
+		err = c.forURL()
 	}
-	return c, c.forURL()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *Client) forAWS(ctx context.Context) error {
@@ -170,7 +176,7 @@ func (c *Client) sdk(attempts int) *sd.Client {
 		o.RetryMaxAttempts = attempts
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts = attempts
-			s.MaxBackoff = 2 * time.Second
+			s.MaxBackoff = readBackoff
 			s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(neverThrottled)}, s.Retryables...)
 		})
 	}}, c.options...)

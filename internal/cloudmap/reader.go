@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sd "github.com/aws/aws-sdk-go-v2/service/servicediscovery"
@@ -18,8 +19,10 @@ import (
 
 const (
 	readAttempts = 2
-	pageSize     = 100  // the most that the lists take
-	maxPages     = 1000 // of one list: far beyond any quota of Cloud Map
+	readBackoff  = 500 * time.Millisecond // between them, at most; random
+
+	pageSize = 100  // the most that the lists take
+	maxPages = 1000 // of one list: far beyond any quota of Cloud Map
 )
 
 // readAPI is the part of the SDK that reads. Nothing else can be reached
