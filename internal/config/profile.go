@@ -1,0 +1,139 @@
+package config
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
+	"github.com/mapwarden/mapwarden/internal/quorum"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// base is the configuration of an empty file. On AWS it is stricter: there
+// the instances belong to owners who know what is gone, and the one vantage of
+// this release must not act on its own opinion for long.
+func base(kind RegistryKind) File {
+	backoff := []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour}
+	f := File{
+		Registry: Registry{Kind: kind, Poll: 30 * time.Second},
+		Defaults: warden.ServiceConfig{
+			Check: health.Check{
+				Interval: 5 * time.Second,
+				Timeout:  2 * time.Second,
+				Confirm:  2 * time.Second,
+				Fall:     4,
+				Rise:     2,
+				Return:   health.Return{Passes: 3, Over: 15 * time.Second, Backoff: backoff},
+				Grace:    time.Minute,
+			},
+			Policy: policy.Config{
+				MaxOut:          20,
+				MaxOutHard:      50,
+				FailOpen:        50,
+				Removals:        policy.Rate{N: 1, Per: 10 * time.Second},
+				Restores:        policy.Rate{N: 1, Per: time.Second},
+				WarmUp:          5 * time.Minute,
+				WarmUpProbes:    5,
+				Prove:           10 * time.Minute,
+				Hold:            30 * time.Second,
+				RestoreUnproven: 10 * time.Minute,
+				Yield:           30 * time.Minute,
+			},
+		},
+		Fleet: policy.FleetConfig{
+			RemovalsGlobal: policy.Fraction{Percent: 1, Per: time.Minute, Least: 2},
+			StormPercent:   3,
+			StormCount:     10,
+			StormWindow:    10 * time.Minute,
+			StormCalm:      1,
+			Abstain:        time.Minute,
+			MassTargets:    5,
+			MassHosts:      3,
+			MassServices:   3,
+			MassPercent:    20,
+			MassLeast:      20,
+			MassWindow:     30 * time.Second,
+		},
+		Quorum: quorum.Rule{Kind: quorum.Majority, Count: 1},
+		Pace:   lever.Pace{}.WithDefaults(),
+	}
+	if kind != AWS {
+		f.Defaults.Policy.WarmUp = time.Minute
+		f.Defaults.Policy.Prove = 0
+		f.Defaults.Policy.RestoreUnproven = 0
+		f.Defaults.Policy.Evidence = policy.EvidenceProbe
+	}
+	f.settle()
+	return f
+}
+
+// settle derives what follows from other settings.
+func (f *File) settle() {
+	f.Fleet.StaleAfter = 3 * f.Registry.Poll
+	f.Defaults.Policy.Mode = f.Mode
+	returnOf(&f.Defaults)
+	for i := range f.Services {
+		returnOf(&f.Services[i].Config)
+	}
+}
+
+// returnOf tells policy what the check says about earning a return.
+func returnOf(s *warden.ServiceConfig) {
+	s.Policy.ReturnPasses = s.Check.Return.Passes
+	s.Policy.ReturnOver = s.Check.Return.Over
+	s.Policy.ReturnBackoff = s.Check.Return.Backoff
+}
+
+// Dev is the configuration of `mapwarden dev`: it enforces, on an embedded
+// registry, with the default times.
+func Dev() File {
+	f := base(Embedded)
+	f.Mode = policy.ModeEnforce
+	f.Registry.Poll = 2 * time.Second
+	f.settle()
+	return f
+}
+
+// Demo is the configuration of `mapwarden demo`: every time is a tenth of its
+// default and every rate ten times it, so that half an hour's story takes
+// three minutes. Only the probe's timeout is more, two tenths: a busy machine
+// must not fail servers that are merely late.
+func Demo() File {
+	f := base(URL)
+	f.Mode = policy.ModeEnforce
+	f.Registry.Poll = time.Second
+	f.Defaults.Check = health.Check{
+		Interval: 500 * time.Millisecond,
+		Timeout:  400 * time.Millisecond,
+		Confirm:  200 * time.Millisecond,
+		Fall:     4,
+		Rise:     2,
+		Return: health.Return{
+			Passes:  3,
+			Over:    1500 * time.Millisecond,
+			Backoff: []time.Duration{30 * time.Second, 90 * time.Second, 6 * time.Minute},
+		},
+		Grace: 6 * time.Second,
+	}
+	p := &f.Defaults.Policy
+	p.Removals.Per /= 10
+	p.Restores.Per /= 10
+	p.WarmUp /= 10
+	p.Hold /= 10
+	p.Yield /= 10
+	f.Fleet.RemovalsGlobal.Per /= 10
+	f.Fleet.StormWindow /= 10
+	f.Fleet.Abstain /= 10
+	f.Fleet.MassWindow /= 10
+	f.Pace = lever.Pace{
+		CustomDelay: f.Pace.CustomDelay / 10,
+		Margin:      f.Pace.Margin / 10,
+		Poll:        f.Pace.Poll / 10,
+		Settle:      f.Pace.Settle / 10,
+		Retry:       f.Pace.Retry / 10,
+		Deadline:    f.Pace.Deadline / 10,
+	}
+	f.settle()
+	return f
+}
