@@ -49,6 +49,11 @@ func (r *ring) fresh() bool { return slices.ContainsFunc(r.members, isFresh) }
 
 func isFresh(m *member) bool { return !m.polled && !m.busy }
 
+// whole reports whether every service was polled.
+func (r *ring) whole() bool {
+	return !slices.ContainsFunc(r.members, func(m *member) bool { return !m.polled })
+}
+
 // take returns the next service to poll and marks it busy; nil where all are
 // being polled already.
 func (r *ring) take() *member {

@@ -56,8 +56,8 @@ type Config struct {
 	Deliver func(warden.Event)
 	// Now is the clock of the process.
 	Now func() health.Instant
-	// Planned, if set, is told the plan once every service was listed once,
-	// and whenever the registry has grown or shrunk so that the poll changes.
+	// Planned, if set, is told the plan once every service was listed, and
+	// again when the registry has grown or shrunk so that the poll changes.
 	Planned func(Plan)
 }
 
@@ -72,7 +72,7 @@ type Source struct {
 	ring       ring
 	namespaces int
 	plan       Plan
-	planned    bool // plan was told
+	told       Plan // the latest that Planned was told; zero: none
 }
 
 // New makes a Source.
@@ -246,12 +246,12 @@ func (s *Source) polled(m *member, instances int, complete bool) {
 	if complete {
 		m.instances = instances
 	}
-	first := !s.planned && !slices.ContainsFunc(s.ring.members, func(m *member) bool { return !m.polled })
-	before := s.plan
 	s.plan = PlanOf(s.ring.size(s.namespaces), s.cfg.Poll, s.cfg.Limited)
 	plan := s.plan
-	tell := s.cfg.Planned != nil && (first || s.planned && (before.Poll != plan.Poll || before.Over != plan.Over))
-	s.planned = s.planned || first
+	tell := s.cfg.Planned != nil && s.ring.whole() && (s.told.Poll != plan.Poll || s.told.Over != plan.Over)
+	if tell {
+		s.told = plan
+	}
 	s.mu.Unlock()
 	if tell {
 		s.cfg.Planned(plan)
