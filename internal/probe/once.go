@@ -94,9 +94,10 @@ func (p *Prober) resolve(ctx context.Context, deadline time.Time, host string, p
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	ph.Resolve = time.Since(began)
 	if err == nil {
-		slices.SortStableFunc(addrs, func(a, b netip.Addr) int {
-			return cmp.Compare(a.Unmap().BitLen(), b.Unmap().BitLen())
-		})
+		for i := range addrs {
+			addrs[i] = addrs[i].Unmap()
+		}
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
 		return addrs[:min(len(addrs), maxAddresses)], health.Observation{}
 	}
 	o := health.Observation{Cause: health.Resolver, Detail: printable("resolve " + host + ": " + err.Error()), End: p.now()}

@@ -210,11 +210,11 @@ func abandon(conn *net.TCPConn) {
 // printable makes any text fit for Observation.Detail: at most 200 bytes, and
 // no control or otherwise unprintable characters, whoever wrote them.
 func printable(s string) string {
-	if len(s) > maxDetail {
-		s = s[:maxDetail]
-		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && len(s) > maxDetail-utf8.UTFMax {
-			s = s[:len(s)-1]
+	if n := maxDetail; len(s) > n {
+		for n > maxDetail-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+			n--
 		}
+		s = s[:n]
 	}
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {

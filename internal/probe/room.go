@@ -97,6 +97,7 @@ func (r *room) admit() (ticket, bool) {
 			r.lines[r.turn] = r.lines[last]
 			r.lines = r.lines[:last]
 			r.forget(i)
+			looked = 0 // the last one changed places: it may be looked at twice, none is missed
 		case s.running >= r.size-r.running:
 			looked++
 			r.turn++
