@@ -225,3 +225,43 @@ func upTo(n int) []int {
 	}
 	return all
 }
+
+// TestMetricsPageNamesEveryMetric holds docs/metrics.md against the names that
+// package web gives, both ways.
+func TestMetricsPageNamesEveryMetric(t *testing.T) {
+	source := read(t, "web/metrics.go")
+	var names []string
+	for _, m := range regexp.MustCompile(`desc\("([a-z_]+)"|Name: "mapwarden_([a-z_]+)"`).FindAllStringSubmatch(source, -1) {
+		names = append(names, "mapwarden_"+m[1]+m[2])
+	}
+	if len(names) < 10 {
+		t.Fatalf("found only %d metrics in web/metrics.go: the test reads it wrongly", len(names))
+	}
+	page := read(t, "../docs/metrics.md")
+	for _, n := range names {
+		if !strings.Contains(page, "`"+n+"`") {
+			t.Errorf("docs/metrics.md does not name %s", n)
+		}
+	}
+	for _, paper := range []string{"../docs/metrics.md", "../docs/operations.md", "../docs/safety.md"} {
+		for _, n := range regexp.MustCompile(`mapwarden_[a-z_]+`).FindAllString(read(t, paper), -1) {
+			if !slices.Contains(names, n) {
+				t.Errorf("%s names %s, and there is no such metric", paper, n)
+			}
+		}
+	}
+}
+
+// TestAPIPageNamesEveryRoute holds docs/api.md against the routes of package web.
+func TestAPIPageNamesEveryRoute(t *testing.T) {
+	routes := regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)", `).FindAllStringSubmatch(read(t, "web/read.go"), -1)
+	if len(routes) < 10 {
+		t.Fatalf("found only %d routes in web/read.go: the test reads it wrongly", len(routes))
+	}
+	page := read(t, "../docs/api.md")
+	for _, m := range routes {
+		if route := m[1] + " /api/v1" + m[2]; !strings.Contains(page, "`"+route+"`") {
+			t.Errorf("docs/api.md does not name %s", route)
+		}
+	}
+}
