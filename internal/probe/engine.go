@@ -37,7 +37,8 @@ type Config struct {
 	Doubt func(health.Doubt)
 
 	// MaxInFlight bounds the probes that run at once. Each takes a goroutine,
-	// a descriptor and about 20 KiB while it runs. Default 1024.
+	// a descriptor and about 20 KiB while it runs, so it has to stay well below
+	// the process's limit of descriptors. Default 1024.
 	MaxInFlight int
 
 	// Probe replaces the prober, for tests. It is called concurrently, must

@@ -243,13 +243,14 @@ func TestEngineOnRealSockets(t *testing.T) {
 	bad := serveTCP(t, says("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"))
 	mute := serveTCP(t, func(net.Conn) {})
 	kinds := []struct {
-		ap   netip.AddrPort
-		want Result
+		ap      netip.AddrPort
+		timeout time.Duration
+		want    Result
 	}{
-		{good, Result{health.Pass, health.NoCause}},
-		{bad, Result{health.Fail, health.BadStatus}},
-		{closedPort(t), Result{health.Fail, health.Refused}},
-		{mute, Result{health.Fail, health.Timeout}},
+		{good, enough, Result{health.Pass, health.NoCause}},
+		{bad, enough, Result{health.Fail, health.BadStatus}},
+		{closedPort(t), enough, Result{health.Fail, health.Refused}},
+		{mute, patience, Result{health.Fail, health.Timeout}},
 	}
 	const targets = 40
 	before := runtime.NumGoroutine()
@@ -278,7 +279,8 @@ func TestEngineOnRealSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint32(targets) {
-		tg := *targetAt(kinds[int(i)%len(kinds)].ap, health.Probe{Protocol: health.HTTP}, patience)
+		kind := kinds[int(i)%len(kinds)]
+		tg := *targetAt(kind.ap, health.Probe{Protocol: health.HTTP}, kind.timeout)
 		tg.Handle, tg.Check.Interval = health.NewHandle(i, 1), 2*patience
 		engine.Watch(tg, health.Instant(1+i*1e6))
 	}
