@@ -91,6 +91,8 @@ type Flags struct {
 // maxSize bounds a file, in bytes.
 const maxSize = 1 << 20
 
+//go:generate go test . -run IsCurrent -update
+
 // Load reads the file at path; an empty path stands for an empty file. The
 // error is Mistakes where the file was read and is not good.
 func Load(path string, flags Flags) (File, error) {

@@ -162,7 +162,7 @@ func serviceKeys() []key {
 		{name: "check", keys: checkKeys(), oneOf: []string{"http", "https", "tcp"},
 			doc: "How and how often to probe. Without `http`, `https` or `tcp` it is a TCP connect."},
 		{name: "safety", keys: safetyKeys(),
-			doc: "The lines that a removal must not cross. docs/safety.md says what each is for."},
+			doc: "The lines that a removal must not cross; safety.md says what each is for."},
 		{name: "quarantine", keys: quarantineKeys(),
 			doc: "Services without a health check in Cloud Map: a failing instance is deregistered, and registered again later, exactly as it was."},
 		{name: "startup_check", later: "use check alone"},

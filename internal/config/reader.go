@@ -129,7 +129,7 @@ func (r *reader) mapping(path string, keys []key, d *draft, at *yaml.Node) {
 // pairs returns the values of the known keys of a mapping and reports all others.
 func (r *reader) pairs(path string, keys []key, d *draft, n *yaml.Node) map[string]*yaml.Node {
 	found, lines := map[string]*yaml.Node{}, map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && len(r.mistakes) < maxMistakes; i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		k, known := find(keys, name.Value)
 		switch {
