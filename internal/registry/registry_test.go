@@ -2,16 +2,15 @@ package registry_test
 
 import (
 	"context"
-	"path/filepath"
+	"errors"
+	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 )
 
-// open returns a registry that closes with the test; a path makes it durable.
-func open(t *testing.T, opts registry.Options) *registry.Registry {
+// open returns a registry that closes with the test.
+func open(t testing.TB, opts registry.Options) *registry.Registry {
 	t.Helper()
 	r, err := registry.Open(opts)
 	if err != nil {
@@ -23,15 +22,6 @@ func open(t *testing.T, opts registry.Options) *registry.Registry {
 		}
 	})
 	return r
-}
-
-// must returns v; it ends the test on an error.
-func must[T any](t *testing.T, v T, err error) T {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 // run runs the registry until the test ends.
@@ -48,61 +38,53 @@ func run(t *testing.T, r *registry.Registry) {
 	})
 }
 
-func namespaceOf(t *testing.T, r *registry.Registry, operationID string) string {
-	t.Helper()
-	op, err := r.Operation(operationID, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return op.Targets[registry.NamespaceTarget]
-}
-
-func TestDurable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "registry.db")
-	r := open(t, registry.Options{Path: path})
-	opID := must(t, "", nil)
-	opID, err := r.CreateNamespace(registry.NewNamespace{Name: "prod", Type: registry.HTTPNamespace})
-	ns := namespaceOf(t, r, must(t, opID, err))
-	svc, err := r.CreateService(registry.NewService{Name: "web", NamespaceID: ns, CustomHealth: true})
-	must(t, svc, err)
-	for _, id := range []string{"b", "a"} {
-		opID, err = r.Register(registry.Registration{ServiceID: svc.ID, InstanceID: id, Attributes: map[string]string{"k": id}})
-		must(t, opID, err)
-	}
-	if err := r.SetCustomHealth(svc.ID, "a", registry.Unhealthy); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r = open(t, registry.Options{Path: path})
-	found, err := r.Discover(registry.Query{Namespace: "prod", Service: "web"})
-	if err != nil || len(found.Instances) != 1 || found.Instances[0].ID != "b" {
-		t.Errorf("Discover after reopening = %v, %v", found, err)
-	}
-}
-
-func TestOperationTiming(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := open(t, registry.Options{OperationDelay: 200 * time.Millisecond})
-		run(t, r)
-		opID, err := r.CreateNamespace(registry.NewNamespace{Name: "prod", Type: registry.HTTPNamespace})
-		must(t, opID, err)
-		for _, step := range []struct {
-			after time.Duration
-			want  registry.OperationStatus
-		}{{0, registry.Submitted}, {100 * time.Millisecond, registry.Pending}, {100 * time.Millisecond, registry.Success}} {
-			time.Sleep(step.after)
-			synctest.Wait()
-			if op := must(t, mustOp(t, r, opID), nil); op.Status != step.want {
-				t.Errorf("status %s, want %s", op.Status, step.want)
-			}
+// must returns v, and ends the test on an error.
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		return v
+	}
 }
 
-func mustOp(t *testing.T, r *registry.Registry, id string) *registry.Operation {
+// namespace creates a namespace in a registry without operation delay.
+func namespace(t testing.TB, r *registry.Registry, n registry.NewNamespace) string {
 	t.Helper()
-	op, err := r.Operation(id, "")
-	return must(t, op, err)
+	id := must[string](t)(r.CreateNamespace(n))
+	return must[*registry.Operation](t)(r.Operation(id, "")).Targets[registry.NamespaceTarget]
+}
+
+// service creates the service web, with a custom health check or without, in a
+// new HTTP namespace prod.
+func service(t testing.TB, r *registry.Registry, checked bool) string {
+	t.Helper()
+	ns := namespace(t, r, registry.NewNamespace{Name: "prod", Type: registry.HTTPNamespace})
+	return must[*registry.Service](t)(r.CreateService(registry.NewService{Name: "web", NamespaceID: ns, CustomHealth: checked})).ID
+}
+
+func register(t testing.TB, r *registry.Registry, service, id string, attrs map[string]string) string {
+	t.Helper()
+	if attrs == nil {
+		attrs = map[string]string{}
+	}
+	return must[string](t)(r.Register(registry.Registration{ServiceID: service, InstanceID: id, Attributes: attrs}))
+}
+
+// refused checks that err is a refusal with that code whose message has words.
+func refused(t testing.TB, err error, code registry.Code, words string) {
+	t.Helper()
+	var refusal *registry.Error
+	if !errors.As(err, &refusal) || refusal.Code != code || !strings.Contains(refusal.Message, words) {
+		t.Errorf("error = %v, want %s with %q", err, code, words)
+	}
+}
+
+func ids(instances []*registry.Instance) string {
+	var list []string
+	for _, i := range instances {
+		list = append(list, i.ID)
+	}
+	return strings.Join(list, " ")
 }
