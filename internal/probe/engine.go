@@ -26,7 +26,7 @@ type Config struct {
 	Now func() health.Instant
 
 	// Deliver is given the observations, at most 256 at once and at most 10 ms
-	// after they were made, and owns the slice. Calls come one after the
+	// after their connections were closed, and owns the slice. Calls come one after the
 	// other. While a call blocks, up to 64 batches wait; then no further
 	// probes start until there is room again.
 	Deliver func([]health.Observation)

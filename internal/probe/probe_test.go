@@ -160,9 +160,14 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	}
 	ap := serveTCP(t, func(net.Conn) {})
 	ask(t, ap, health.Probe{}, enough) // opens what the runtime keeps open
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: 64}); err != nil {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
 	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
 	var doubts []health.Doubt
 	o := askWith(t, Options{Policy: loopbackOnly, Doubt: func(d health.Doubt) { doubts = append(doubts, d) }}, ap, health.Probe{}, enough)
 	if o.Outcome != health.Indeterminate || len(doubts) != 1 {
