@@ -19,7 +19,7 @@ import (
 
 const (
 	readAttempts = 2
-	readBackoff  = 500 * time.Millisecond // between them, at most; random
+	readBackoff  = 100 * time.Millisecond // between them, at most; random
 
 	pageSize = 100  // the most that the lists take
 	maxPages = 1000 // of one list: far beyond any quota of Cloud Map
