@@ -1,0 +1,215 @@
+package fleetsim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// epoch is the wall time at which every story begins.
+var epoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+
+// checker is one mapwarden: a disk that stays, and at most one process on it.
+type checker struct {
+	s    *sim
+	disk disk
+	proc *process      // nil while it is down
+	wall time.Duration // how far its wall clock is off
+	lost bool          // its journal was thrown away
+
+	serial  int // of calls to registry and journal, over all processes
+	traps   []trap
+	records []warden.Record
+	calls   [lever.PollOperation + 1]int
+	rng     *rand.Rand
+}
+
+// trap kills the process at a call.
+type trap struct {
+	number int // of the call; 0: the next one of op
+	op     lever.Op
+	moment moment
+	down   time.Duration // 0: until it is started
+}
+
+// moment of a call.
+type moment uint8
+
+const (
+	beforeEffect moment = iota
+	afterEffect
+	answered
+)
+
+// process is one life of a checker.
+type process struct {
+	c      *checker
+	mind   *warden.Warden
+	born   time.Duration
+	dead   bool
+	paused bool
+	since  time.Duration // paused since
+	missed []func()      // what came due while it was paused
+	engine *engine
+	wake   uint64 // counts Wakes: the latest one holds
+	out    map[uint64]bool
+	write  time.Duration // when the client's own pace lets the next write out
+}
+
+// instant is now on the process's monotonic clock, which starts at one second.
+func (p *process) instant() health.Instant { return p.at0(p.c.s.now) }
+
+func (p *process) at0(at time.Duration) health.Instant {
+	return health.Instant(at - p.born + time.Second)
+}
+
+func (p *process) when(i health.Instant) time.Duration {
+	return time.Duration(i) - time.Second + p.born
+}
+
+// at does something inside the process: never after its death, and after a
+// pause only when it is over.
+func (p *process) at(i health.Instant, do func()) {
+	p.c.s.at(p.when(i), p.alive(do))
+}
+
+func (p *process) after(d time.Duration, do func()) { p.c.s.after(d, p.alive(do)) }
+
+func (p *process) alive(do func()) func() {
+	return func() {
+		switch {
+		case p.dead:
+		case p.paused:
+			p.missed = append(p.missed, do)
+		default:
+			do()
+		}
+	}
+}
+
+// start begins a new life.
+func (c *checker) start() {
+	if c.proc != nil {
+		return
+	}
+	p := &process{c: c, mind: warden.New(), born: c.s.now, out: map[uint64]bool{}}
+	p.engine = newEngine(p)
+	c.proc = p
+	c.s.judge.started(p)
+	p.tell(p.clock(), warden.Configured{Config: c.s.story.config()}, c.disk.loaded(c.lost))
+	p.tick()
+	p.poll()
+}
+
+// kill ends the process at once, as SIGKILL does.
+func (c *checker) kill(down time.Duration) {
+	if c.proc == nil {
+		return
+	}
+	c.proc.dead = true
+	c.proc = nil
+	if down > 0 {
+		c.s.after(down, c.start)
+	}
+}
+
+func (p *process) clock() warden.Clock {
+	return warden.Clock{Wall: epoch.Add(p.c.s.now + p.c.wall).UnixNano()}
+}
+
+// clockEvery is how often the shell tells the wall time.
+const clockEvery = time.Second
+
+func (p *process) tick() {
+	p.after(clockEvery, func() {
+		p.tell(p.clock())
+		p.tick()
+	})
+}
+
+// pause stops the process, as SIGSTOP does.
+func (p *process) pause() {
+	p.paused, p.since = true, p.c.s.now
+}
+
+// resume lets it run again. All that came due in the meantime happens at
+// once; whether its own senses speak before or after that is left to chance.
+func (p *process) resume() {
+	p.paused = false
+	missed := p.missed
+	p.missed = nil
+	sense := func() {
+		stood := p.c.s.now - p.since
+		switch shortest := p.engine.shortest(); {
+		case shortest == 0:
+		case stood > shortest:
+			p.tell(warden.Doubted{Doubt: health.DoubtPaused})
+		case stood > shortest/2:
+			p.tell(warden.Doubted{Doubt: health.DoubtLate})
+		}
+	}
+	first := p.c.rng.IntN(2) == 0
+	if first {
+		sense()
+	}
+	for _, do := range missed {
+		p.alive(do)()
+	}
+	if !first {
+		p.after(0, sense)
+	}
+}
+
+// tell gives events to the mind and carries out its effects.
+func (p *process) tell(events ...warden.Event) {
+	if p.dead {
+		return
+	}
+	s := p.c.s
+	for _, e := range events {
+		s.judge.told(p, e)
+	}
+	for _, e := range p.mind.Handle(p.instant(), events) {
+		s.traceEffect(e)
+		if !p.dead {
+			p.carry(e)
+		}
+	}
+}
+
+func (p *process) carry(e warden.Effect) {
+	switch e := e.(type) {
+	case warden.Watch:
+		p.engine.watch(e)
+	case warden.Unwatch:
+		p.engine.unwatch(e.Target)
+	case warden.Reschedule:
+		p.engine.reschedule(e.Target, e.At)
+	case warden.Do:
+		p.do(e)
+	case warden.Learn:
+		p.after(learnDelay, func() { p.c.disk.learn(e.Memory) })
+	case warden.Wake:
+		p.wake++
+		wake := p.wake
+		p.at(max(e.At, p.instant()), func() {
+			if p.wake == wake {
+				p.tell(warden.Tick{})
+			}
+		})
+	case warden.Record:
+		p.c.records = append(p.c.records, e)
+		p.c.s.line.record(e)
+		p.c.s.clients.sees(e)
+	case warden.Retired:
+		p.c.s.line.note("everything is returned; the process ends")
+		p.after(0, func() { p.c.kill(0) })
+	}
+}
+
+// learnDelay is how long a memory takes to be durable: a death within it
+// loses it.
+const learnDelay = 100 * time.Millisecond

@@ -1,0 +1,196 @@
+package fleetsim
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// episode is one fault of one workload, as clients live through it.
+type episode struct {
+	id       string
+	what     string
+	at       time.Duration
+	detected time.Duration // the checker's status became unhealthy; 0: not yet
+	stopped  time.Duration // clients no longer find it
+	cleared  time.Duration // it serves again
+	back     time.Duration // clients find it again
+}
+
+// passage is one instance leaving what clients find, or coming back to it.
+type passage struct {
+	at time.Duration
+	in bool
+	by writer
+}
+
+// clients measure what the registry's state means to those who ask it. They
+// spread a steady load evenly over all instances that they discover.
+type clients struct {
+	s        *sim
+	services []load // as registry.services
+	episodes []*episode
+	passages map[string][]passage // by instance id; looked up only
+
+	removed, heldOut, returned int
+	wrong                      int // removals of instances that served well
+}
+
+// load is what one service's clients have seen.
+type load struct {
+	settled  time.Duration
+	loaded   float64 // seconds in which there was anything to ask
+	with     float64 // of them, seconds in which requests failed
+	without  float64 // the same, had the registry stayed as its owner left it
+	capacity float64 // least share of the well instances that clients found
+}
+
+func newClients(s *sim) *clients {
+	c := &clients{s: s, passages: map[string][]passage{}}
+	for range s.registry.services {
+		c.services = append(c.services, load{capacity: 1})
+	}
+	return c
+}
+
+// settle adds up the time since it was last called; everything that changes
+// what clients see calls it first.
+func (c *clients) settle() {
+	for i, svc := range c.s.registry.services {
+		l := &c.services[i]
+		d := (c.s.now - l.settled).Seconds()
+		l.settled = c.s.now
+		if d <= 0 || len(svc.owned) == 0 {
+			continue
+		}
+		l.loaded += d
+		l.with += d * c.failing(svc, svc.truth, true)
+		l.without += d * c.failing(svc, svc.owned, false)
+		l.capacity = min(l.capacity, c.capacity(svc))
+	}
+}
+
+// failing is the share of requests that fail over some records.
+func (c *clients) failing(svc *service, some records, filtered bool) float64 {
+	n, bad := 0, 0.0
+	for _, x := range some {
+		if filtered && !svc.discovered(x) {
+			continue
+		}
+		n++
+		bad += c.faults(x)
+	}
+	if n == 0 {
+		return 1
+	}
+	return bad / float64(n)
+}
+
+func (c *clients) faults(x *record) float64 {
+	if w := c.s.fleet.find(x.id); w != nil && sameEndpoint(w.attributes(""), x.attrs) {
+		return w.faults()
+	}
+	return 1
+}
+
+// capacity is the share of the well instances that clients find.
+func (c *clients) capacity(svc *service) float64 {
+	well, in := 0, 0
+	for _, x := range svc.owned {
+		if c.faults(x) == 0 {
+			well++
+			if svc.discovered(svc.truth.get(x.id)) {
+				in++
+			}
+		}
+	}
+	if well == 0 {
+		return 1
+	}
+	return float64(in) / float64(well)
+}
+
+// changed notes who comes and goes.
+func (c *clients) changed(svc *service, id string, before, after *record, by writer) {
+	was, is := svc.discovered(before), svc.discovered(after)
+	if was == is {
+		return
+	}
+	c.passages[id] = append(c.passages[id], passage{c.s.now, is, by})
+	e := c.episode(id)
+	switch {
+	case is && e != nil && e.cleared != 0 && e.back == 0 && e.stopped != 0:
+		e.back = c.s.now
+	case !is && e != nil && e.stopped == 0:
+		e.stopped = c.s.now
+	}
+	c.s.line.passage(id, is, by)
+	if by != byUs {
+		return
+	}
+	w := c.s.fleet.find(id)
+	switch {
+	case is:
+		c.returned++
+	case c.waiting(svc, id):
+		c.heldOut++
+	default:
+		c.removed++
+		if w != nil && w.faults() == 0 {
+			c.wrong++
+		}
+	}
+}
+
+// waiting reports whether a journal says that the instance never passed.
+func (c *clients) waiting(svc *service, id string) bool {
+	for _, k := range c.s.checkers {
+		if e := k.disk.entry(svc.ID, id); e != nil && e.Waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// episode is the latest one of an instance, nil if there is none.
+func (c *clients) episode(id string) *episode {
+	for i := len(c.episodes) - 1; i >= 0; i-- {
+		if c.episodes[i].id == id {
+			return c.episodes[i]
+		}
+	}
+	return nil
+}
+
+// mood opens or closes an episode as a workload begins or ceases to fail.
+func (c *clients) mood(w *workload, what string) {
+	e := c.episode(w.id)
+	open := e != nil && e.cleared == 0
+	switch {
+	case w.faults() > 0 && !open:
+		e := &episode{id: w.id, what: what, at: c.s.now}
+		if w.svc != nil && !w.svc.discovered(w.svc.truth.get(w.id)) {
+			e.stopped = c.s.now
+		}
+		c.episodes = append(c.episodes, e)
+	case w.faults() == 0 && open:
+		e.cleared = c.s.now
+	}
+}
+
+// found reports whether clients find an instance.
+func (c *clients) found(id string) bool {
+	p := c.passages[id]
+	return len(p) > 0 && p[len(p)-1].in
+}
+
+// sees notes when a checker first calls an instance unhealthy.
+func (c *clients) sees(r warden.Record) {
+	if r.Kind != warden.TransitionRecord || r.To != health.Unhealthy {
+		return
+	}
+	if e := c.episode(r.Instance); e != nil && e.cleared == 0 && e.detected == 0 {
+		e.detected = c.s.now
+	}
+}

@@ -1,0 +1,150 @@
+package fleetsim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+const (
+	batchSize = 256
+	batchAge  = 10 * time.Millisecond
+)
+
+// slot is one watched target of a process.
+type slot struct {
+	target  health.Target
+	anchor  health.Instant
+	turn    uint64 // counts the times that it was planned anew
+	epoch   uint64 // of the Watch that filled it; results of an earlier one are dropped
+	running bool
+}
+
+// engine is the prober of one process: it keeps every target on its grid,
+// obeys orders and hands results on in batches.
+type engine struct {
+	p     *process
+	slots map[int]*slot // by Handle.Index; looked up only
+	epoch uint64
+	open  []health.Observation
+	rng   *rand.Rand
+}
+
+func newEngine(p *process) *engine {
+	return &engine{p: p, slots: map[int]*slot{}, rng: p.c.s.stream("probe latency")}
+}
+
+func (e *engine) live(h health.Handle) *slot {
+	if s := e.slots[h.Index()]; s != nil && s.target.Handle == h {
+		return s
+	}
+	return nil
+}
+
+func (e *engine) watch(w warden.Watch) {
+	e.epoch++
+	s := &slot{target: w.Target, anchor: w.First, epoch: e.epoch}
+	e.slots[w.Target.Handle.Index()] = s
+	e.plan(s, w.First)
+}
+
+func (e *engine) unwatch(h health.Handle) {
+	if s := e.live(h); s != nil {
+		s.turn++
+		delete(e.slots, h.Index())
+	}
+}
+
+func (e *engine) reschedule(h health.Handle, at health.Instant) {
+	if s := e.live(h); s != nil {
+		e.plan(s, at)
+	}
+}
+
+// plan makes at the slot's only next instant.
+func (e *engine) plan(s *slot, at health.Instant) {
+	at = max(at, e.p.instant())
+	s.turn++
+	turn := s.turn
+	e.p.at(at, func() {
+		if s.turn == turn && e.live(s.target.Handle) == s {
+			e.fire(s, at)
+		}
+	})
+}
+
+// following is the slot's first instant on its grid after t.
+func (s *slot) following(t health.Instant) health.Instant {
+	if t < s.anchor {
+		return s.anchor
+	}
+	n := t.Sub(s.anchor)/s.target.Check.Interval + 1
+	return s.anchor.Add(n * s.target.Check.Interval)
+}
+
+// fire starts the probe that was due.
+func (e *engine) fire(s *slot, due health.Instant) {
+	start := e.p.instant()
+	e.plan(s, s.following(start))
+	if s.running {
+		return
+	}
+	s.running = true
+	o := health.Observation{Target: s.target.Handle, Due: due, Start: start}
+	if !s.target.Addr.IsValid() || s.target.Port == 0 {
+		o.Cause, o.Detail = health.NotProbeable, "no address or port"
+		e.p.after(0, func() { e.end(s, o) })
+		return
+	}
+	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
+		r := e.p.c.s.fleet.answer(s.target.AddrPort(), s.target.Check.Probe.Path)
+		o.Outcome, o.Cause = r.outcome, r.cause
+		late := start.Add(s.target.Check.Timeout)
+		switch {
+		case e.p.instant() >= late: // the process stood still in between
+			o.Outcome, o.Cause = health.Fail, health.Timeout
+		case r.silent:
+			e.p.at(late, func() { e.end(s, o) })
+			return
+		}
+		e.end(s, o)
+	})
+}
+
+// end hands the result on.
+func (e *engine) end(s *slot, o health.Observation) {
+	s.running = false
+	if e.live(s.target.Handle) != s {
+		return
+	}
+	o.End = e.p.instant()
+	if len(e.open) == 0 {
+		e.p.after(batchAge, e.flush)
+	}
+	e.open = append(e.open, o)
+	if len(e.open) >= batchSize {
+		e.flush()
+	}
+}
+
+func (e *engine) flush() {
+	if len(e.open) == 0 {
+		return
+	}
+	batch := e.open
+	e.open = nil
+	e.p.tell(warden.Observed{Observations: batch})
+}
+
+// shortest is the shortest interval of all targets, 0 if there is none.
+func (e *engine) shortest() time.Duration {
+	var d time.Duration
+	for _, s := range e.slots { // a minimum is the same in any order
+		if i := s.target.Check.Interval; d == 0 || i < d {
+			d = i
+		}
+	}
+	return d
+}

@@ -1,0 +1,162 @@
+package fleetsim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+// mood is how a workload answers.
+type mood uint8
+
+const (
+	serving  mood = iota
+	crashed       // its host refuses
+	cutting       // it accepts and resets
+	hanging       // it accepts and never answers
+	erring        // it answers 500
+	starting      // it refuses until it is ready
+	vanished      // its host is gone: silence
+)
+
+// workload is one process behind an instance, at one address.
+type workload struct {
+	id   string
+	svc  *service
+	at   netip.AddrPort
+	zone string
+	mood mood
+	gray float64 // share of requests that a serving workload answers with 500
+	turn uint64  // counts changes, so that planned ones can be void
+}
+
+// fleet is everything that listens, and the paths to it.
+type fleet struct {
+	s         *sim
+	workloads []*workload // sorted by id
+	cuts      []netip.Prefix
+	rng       *rand.Rand
+}
+
+// addressOf is where the n-th instance of the k-th service listens: every
+// zone has its own /24, as a VPC has subnets.
+func addressOf(k, zone, zones, n int) netip.AddrPort {
+	subnet := zone + (n/200)*max(zones, 1)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(k), byte(subnet), byte(10 + n%200)}), 8080)
+}
+
+func (f *fleet) find(id string) *workload {
+	i, ok := slices.BinarySearchFunc(f.workloads, id, func(w *workload, id string) int {
+		switch {
+		case w.id < id:
+			return -1
+		case w.id > id:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return nil
+	}
+	return f.workloads[i]
+}
+
+func (f *fleet) add(w *workload) {
+	i := 0
+	for i < len(f.workloads) && f.workloads[i].id < w.id {
+		i++
+	}
+	f.workloads = slices.Insert(f.workloads, i, w)
+}
+
+// attributes are those that the owner of a workload registers it with.
+func (w *workload) attributes(init string) health.Attributes {
+	m := map[string]string{
+		health.AttrIPv4: w.at.Addr().String(),
+		health.AttrPort: fmt.Sprint(w.at.Port()),
+		"name":          w.id,
+	}
+	if w.zone != "" {
+		m[health.AttrZone] = w.zone
+	}
+	if init != "" {
+		m[health.AttrInitStatus] = init
+	}
+	return health.AttributesOf(m)
+}
+
+// become changes a workload's mood and voids changes planned earlier.
+func (f *fleet) become(w *workload, m mood, what string) {
+	f.s.clients.settle()
+	w.turn++
+	w.mood = m
+	w.gray = 0
+	f.s.clients.mood(w, what)
+}
+
+// later changes the mood after d, unless something else happens to it before.
+func (f *fleet) later(w *workload, d time.Duration, do func()) {
+	turn := w.turn
+	f.s.after(d, func() {
+		if w.turn == turn {
+			do()
+		}
+	})
+}
+
+// faults is the share of clients' requests that the workload fails.
+func (w *workload) faults() float64 {
+	if w.mood == serving {
+		return w.gray
+	}
+	return 1
+}
+
+// reply is what a probe finds at an address.
+type reply struct {
+	outcome health.Outcome
+	cause   health.Cause
+	silent  bool // nothing comes back: it ends at the check's timeout
+}
+
+// missing is a path that no workload serves.
+const missing = "/missing"
+
+// answer is what a probe of at finds now.
+func (f *fleet) answer(at netip.AddrPort, path string) reply {
+	for _, p := range f.cuts {
+		if p.Contains(at.Addr()) {
+			return reply{health.Fail, health.Timeout, true}
+		}
+	}
+	for _, w := range f.workloads {
+		if w.at == at && w.mood == serving && path == missing {
+			return reply{health.Fail, health.BadStatus, false}
+		}
+		if w.at == at {
+			return w.answer(f.rng)
+		}
+	}
+	return reply{health.Fail, health.Timeout, true}
+}
+
+func (w *workload) answer(rng *rand.Rand) reply {
+	switch w.mood {
+	case crashed, starting:
+		return reply{health.Fail, health.Refused, false}
+	case cutting:
+		return reply{health.Fail, health.Reset, false}
+	case hanging, vanished:
+		return reply{health.Fail, health.Timeout, true}
+	case erring:
+		return reply{health.Fail, health.BadStatus, false}
+	}
+	if w.gray > 0 && rng.Float64() < w.gray {
+		return reply{health.Fail, health.BadStatus, false}
+	}
+	return reply{health.Pass, health.NoCause, false}
+}

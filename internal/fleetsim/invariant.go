@@ -1,0 +1,262 @@
+package fleetsim
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// fresh is how long before a write it may have been decided on what was read.
+const fresh = 3 * time.Second
+
+// sends checks a write at the moment at which the mind asks for it.
+func (j *judge) sends(p *process, c lever.Call) {
+	svc := j.s.registry.byID(c.Service.ID)
+	if svc == nil {
+		j.fail("%s in a service that does not exist", c.Op)
+		return
+	}
+	entry := p.c.disk.entry(svc.ID, c.Instance)
+	cfg := j.s.config(svc)
+	removes := c.Op == lever.Deregister || c.Op == lever.SetStatus && c.Status == health.Unhealthy
+	drills := entry != nil && entry.Kind == lever.Drill
+	if !removes && !drills {
+		return
+	}
+	what := c.Op.String() + " of " + c.Instance
+	switch {
+	case cfg.Policy.Mode != policy.ModeEnforce:
+		j.fail("%s in mode %s", what, cfg.Policy.Mode)
+	case svc.kind == warden.Route53Check:
+		j.fail("%s in a service with a Route 53 check", what)
+	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner:
+		j.fail("%s, and nobody vouches for probes", what)
+	case j.stopping:
+		j.fail("%s while stopping", what)
+	}
+	if removes && entry != nil {
+		j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
+		j.fleet(p, svc, what)
+		j.shares(p, svc, cfg, what, c.Instance, entry.Waiting)
+	}
+}
+
+// evidence checks what the removal of one instance rests on.
+func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
+	x := j.sight(key{svc.ID, id})
+	held := j.s.now - x.fallAt
+	switch {
+	case x.last == health.Pass:
+		j.fail("%s, whose latest observation is a pass", what)
+	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
+		j.fail("%s after %d failures", what, x.run)
+	case waiting:
+	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
+		j.fail("%s %s after the verdict, before its hold is over", what, held)
+	case j.s.now-p.born < cfg.Policy.WarmUp:
+		j.fail("%s within the warm-up", what)
+	case x.probes < cfg.Policy.WarmUpProbes:
+		j.fail("%s after %d probes of ours", what, x.probes)
+	case !j.everPassed(p, svc, id):
+		j.fail("%s, which never passed", what)
+	}
+}
+
+// everPassed reports whether the present incarnation passed, as this process
+// saw it or the disk remembers it.
+func (j *judge) everPassed(p *process, svc *service, id string) bool {
+	x := j.sight(key{svc.ID, id})
+	if x.ever {
+		return true
+	}
+	if e := p.c.disk.entry(svc.ID, id); e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
+		return true
+	}
+	for _, m := range p.c.disk.memory.Passed {
+		if m.Service == svc.ID && m.Instance == id && m.Incarnation == x.inc.Hash() {
+			return true
+		}
+	}
+	return false
+}
+
+// fleet checks what withholds removals everywhere.
+func (j *judge) fleet(p *process, svc *service, what string) {
+	s := j.s
+	stale := s.story.config().Fleet.StaleAfter
+	k := j.known[svc.ID]
+	for _, other := range s.registry.services {
+		if j.known[other.ID] == nil && s.weather != voided {
+			j.fail("%s before %s was listed", what, other.Service)
+		}
+	}
+	switch {
+	case !j.services, k == nil:
+		j.fail("%s before the registry was listed", what)
+	case s.now-k.at > stale+fresh:
+		j.fail("%s on a listing that is %s old", what, s.now-k.at)
+	case s.now < j.doubt:
+		j.fail("%s while the checker doubts itself", what)
+	case s.now < j.frozen:
+		j.fail("%s while frozen", what)
+	case j.retiring:
+		j.fail("%s while retiring", what)
+	case p.c.lost:
+		j.fail("%s with a lost journal", what)
+	}
+}
+
+// members are the ids of all that counts in a service: registered, or out
+// because of us.
+func (j *judge) members(p *process, svc *service, listed bool) []string {
+	ids := map[string]bool{}
+	if k := j.known[svc.ID]; k != nil && listed {
+		for id := range k.ids {
+			ids[id] = true
+		}
+	} else {
+		for _, x := range svc.truth {
+			ids[x.id] = true
+		}
+	}
+	for _, e := range p.c.disk.entries {
+		if e.Service.ID == svc.ID {
+			ids[e.Instance] = true
+		}
+	}
+	return sortedKeys(ids)
+}
+
+// shares checks the fail-open line (rule 6) and the budgets (rule 7).
+func (j *judge) shares(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
+	ids := j.members(p, svc, true)
+	ever, passing, others, out := 0, 0, 0, 0
+	for _, other := range ids {
+		x := j.sight(key{svc.ID, other})
+		e := p.c.disk.entry(svc.ID, other)
+		isOut := e != nil && e.IsOut() || x.foreign >= 2
+		if j.everPassed(p, svc, other) {
+			ever++
+			if x.last == health.Pass {
+				passing++
+			}
+		}
+		if other != id && isOut {
+			out++
+		}
+		if other != id && !isOut && x.last == health.Pass {
+			others++
+		}
+	}
+	n := max(len(ids), len(j.members(p, svc, false)))
+	share := cfg.Policy.MaxOut
+	hard := j.sight(key{svc.ID, id}).hard
+	if hard || waiting {
+		share = cfg.Policy.MaxOutHard
+	}
+	allowed := int(share * float64(n) / 100)
+	if n >= 2 {
+		allowed = max(allowed, 1)
+	}
+	switch {
+	case float64(passing)*100 < cfg.Policy.FailOpen*float64(ever):
+		j.fail("%s past the fail-open line: %d of %d pass", what, passing, ever)
+	case out+1 > allowed:
+		j.fail("%s beyond the budget: %d of %d are out already, %d may be", what, out, n, allowed)
+	case others == 0:
+		j.fail("%s, and nobody else is in and passes", what)
+	case n == 2 && !hard && !waiting:
+		j.fail("%s on soft evidence, one of two", what)
+	}
+}
+
+// writes checks a write at the moment of its effect on the registry.
+func (j *judge) writes(c *checker, svc *service, call lever.Call) {
+	k := key{svc.ID, call.Instance}
+	what := call.Op.String() + " of " + call.Instance
+	e := c.disk.entry(svc.ID, call.Instance)
+	if e == nil || e.Phase == lever.Intended {
+		j.fail("%s without a journal entry that says so", what)
+		return
+	}
+	x := svc.truth.get(call.Instance)
+	seen := j.s.now - fresh - j.s.registry.lag
+	if o := svc.owned.get(call.Instance); o != nil && o.spoken >= seen && o.spoken > 0 {
+		j.raced[k] = true // read, then changed, then written: nothing can prevent it
+	}
+	if x == nil || x.spoken >= seen && x.spoken > 0 {
+		return
+	}
+	addr, port := health.Endpoint(x.attrs)
+	if addr != e.Incarnation.Addr || port != e.Incarnation.Port {
+		j.fail("%s, which is another incarnation since %s", what, x.moved)
+	}
+	drills := e.Kind == lever.Drill
+	switch {
+	case call.Op == lever.Register && !drills && j.s.registry.lag == 0:
+		j.fail("%s over a record that is there", what)
+	case call.Op == lever.Register && !x.attrs.Equal(call.Attributes):
+		j.fail("%s with other attributes", what)
+	case call.Op == lever.Deregister && !x.attrs.Equal(e.Attributes):
+		j.fail("%s, whose journalled attributes are others", what)
+	case call.Op == lever.SetStatus && call.Status == health.Healthy && !raisable(x):
+		j.fail("%s HEALTHY over a status that is not ours", what)
+	}
+}
+
+// raisable reports whether HEALTHY may be set: over our own UNHEALTHY, over
+// that of the registration, or where it changes nothing.
+func raisable(x *record) bool {
+	switch {
+	case x.change != nil && x.change.to == health.Unhealthy:
+		return x.change.by == byUs
+	case x.status == health.Unhealthy:
+		return x.by == byUs || x.by == byOwner
+	}
+	return true
+}
+
+// registryChanged looks for what a change may have lost.
+func (j *judge) registryChanged() { j.lost() }
+
+// lost checks that whatever is away because of us can come back: every
+// instance that its owner wants is there as it was, or in a journal.
+func (j *judge) lost() {
+	for _, svc := range j.s.registry.services {
+		for _, o := range svc.owned {
+			if j.raced[key{svc.ID, o.id}] {
+				continue
+			}
+			if why := j.missing(svc, o); why != "" {
+				j.fail("%s is lost: %s", o.id, why)
+				j.raced[key{svc.ID, o.id}] = true // once is enough
+			}
+		}
+	}
+}
+
+func (j *judge) missing(svc *service, o *record) string {
+	x := svc.truth.get(o.id)
+	var e *lever.Entry
+	for _, c := range j.s.checkers {
+		if found := c.disk.entry(svc.ID, o.id); found != nil {
+			e = found
+		}
+	}
+	held := e != nil && e.IsOut()
+	switch {
+	case x == nil && !held:
+		return "it is not registered and no journal has it"
+	case x == nil && !e.Attributes.Equal(o.attrs):
+		return "the journal has other attributes"
+	case x == nil:
+	case !x.attrs.Equal(o.attrs):
+		return "it is registered with other attributes"
+	case x.status == health.Unhealthy && x.by == byUs && !held && (x.change == nil || x.change.to != health.Healthy):
+		return "we set it UNHEALTHY and no journal knows"
+	}
+	return ""
+}

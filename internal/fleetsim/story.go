@@ -1,0 +1,54 @@
+package fleetsim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// Story is a day of a fleet: who is there, what happens to them, and what is
+// expected of the mind. Parse and Random make stories; the zero Story is an
+// empty registry that is looked at for no time at all.
+type Story struct {
+	Name     string // of the file, or "seed N"
+	Text     string // the script, without the expected timeline
+	Want     string // the expected timeline; "" where the script has none
+	Settings Settings
+	Services []ServiceStory
+	Length   time.Duration
+
+	actions []action
+	expects []expectation
+}
+
+// ServiceStory is one service as the story begins.
+type ServiceStory struct {
+	Namespace, Name string
+	Kind            warden.HealthCheckKind
+	Instances       int
+	Zones           []string // instances are spread over them in turn; nil: none is known
+	Config          warden.ServiceConfig
+	Init            string // AWS_INIT_HEALTH_STATUS of its instances; "" is none
+	Down            bool   // its workloads listen only when they recover
+}
+
+// action is one statement: what happens, and when.
+type action struct {
+	at   time.Duration
+	line int
+	text string
+	do   func(*sim)
+}
+
+// expectation is one expect statement. With at it is asked then, otherwise
+// when the story ends.
+type expectation struct {
+	at    time.Duration // negative: at the end
+	line  int
+	text  string
+	fails func(*sim) string // "" if it holds
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
