@@ -51,13 +51,16 @@ type openRow struct {
 	Entries int `json:"entries"`
 }
 
+// mend is how to go on with a file that cannot be used.
+const mend = "restore it from a backup or move it away"
+
 // survive turns the panics and memory faults with which a damaged or cut-off
 // file answers into an error that wraps ErrFormat.
 func survive(path string, read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("open %s: %w: it is damaged (%v); restore it from a backup or move it away", path, ErrFormat, r)
+			err = fmt.Errorf("open %s: %w: it is damaged (%v); %s", path, ErrFormat, r, mend)
 		}
 	}()
 	return read()
@@ -129,21 +132,21 @@ func (s *Store) initialise() (string, error) {
 func checkFormat(tx *bolt.Tx) (string, error) {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
-		return "", errors.New("it belongs to another program")
+		return "", errors.New("it belongs to another program; " + mend)
 	}
 	var row formatRow
 	if err := json.Unmarshal(meta.Get(rowFormat), &row); err != nil || row.Format != formatName {
-		return "", errors.New("it belongs to another program")
+		return "", errors.New("it belongs to another program; " + mend)
 	}
 	if row.Version != version {
 		return "", fmt.Errorf("it has format %d and this mapwarden knows format %d; run a newer mapwarden on it", row.Version, version)
 	}
 	if row.ID == "" {
-		return "", errors.New("its journal has no id")
+		return "", errors.New("its journal has no id; " + mend)
 	}
 	for _, name := range buckets {
 		if tx.Bucket(name) == nil {
-			return "", fmt.Errorf("it is damaged (its %s is gone)", name)
+			return "", fmt.Errorf("it is damaged (its %s is gone); %s", name, mend)
 		}
 	}
 	return row.ID, nil
@@ -155,14 +158,14 @@ func walk(tx *bolt.Tx, path string) error {
 	if info, err := os.Stat(path); err != nil {
 		return err
 	} else if info.Size() < tx.Size() {
-		return fmt.Errorf("it is cut off at %d of %d bytes", info.Size(), tx.Size())
+		return fmt.Errorf("it is cut off at %d of %d bytes; %s", info.Size(), tx.Size(), mend)
 	}
 	for _, name := range buckets {
 		bucket := tx.Bucket(name)
 		var last []byte
 		err := bucket.ForEach(func(k, v []byte) error {
 			if len(v) == 0 || last != nil && bytes.Compare(last, k) >= 0 {
-				return fmt.Errorf("it is damaged (a row of its %s)", name)
+				return fmt.Errorf("it is damaged (a row of its %s); %s", name, mend)
 			}
 			last = k
 			return nil
@@ -172,8 +175,10 @@ func walk(tx *bolt.Tx, path string) error {
 		}
 	}
 	return tx.Bucket(bucketJournal).ForEach(func(_, v []byte) error {
-		_, err := decodeEntry(v)
-		return err
+		if _, err := decodeEntry(v); err != nil {
+			return fmt.Errorf("%w; %s", err, mend)
+		}
+		return nil
 	})
 }
 
@@ -206,7 +211,7 @@ func (s *Store) countLoss() (loss string, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		var open openRow
 		if err := json.Unmarshal(tx.Bucket(bucketMeta).Get(rowOpen), &open); err != nil {
-			return fmt.Errorf("open %s: %w: it is damaged (its count of open entries)", s.Path(), ErrFormat)
+			return fmt.Errorf("open %s: %w: it is damaged (its count of open entries); %s", s.Path(), ErrFormat, mend)
 		}
 		found := 0
 		err := tx.Bucket(bucketJournal).ForEach(func(_, _ []byte) error {

@@ -94,18 +94,17 @@ func Open(dir string, opts Options) (*Store, error) {
 // creates and changes nothing. The error wraps fs.ErrNotExist where dir holds
 // no store, and ErrInUse where a daemon runs on it.
 func OpenReadOnly(dir string, opts Options) (*Store, error) {
-	path := filepath.Join(dir, fileName)
-	info, err := os.Stat(path)
-	if err != nil {
-		if _, markerErr := os.Stat(filepath.Join(dir, markerName)); markerErr == nil && errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("the journal of %s is lost: %s is there and %s is not: %w", dir, markerName, fileName, fs.ErrNotExist)
-		}
+	info, err := os.Stat(filepath.Join(dir, fileName))
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("open the store: %w", err)
+	case err == nil && (info.Size() > 0 || !info.Mode().IsRegular()):
+		return open(dir, opts, true)
 	}
-	if info.Mode().IsRegular() && info.Size() == 0 {
-		return nil, fmt.Errorf("open the store: %s is empty, nothing was ever stored in it: %w", path, fs.ErrNotExist)
+	if _, err := os.Stat(filepath.Join(dir, markerName)); err == nil {
+		return nil, fmt.Errorf("the journal of %s is lost: %s is there and %s is not: %w", dir, markerName, fileName, fs.ErrNotExist)
 	}
-	return open(dir, opts, true)
+	return nil, fmt.Errorf("nothing was ever stored in %s: %w", dir, fs.ErrNotExist)
 }
 
 func open(dir string, opts Options, readOnly bool) (*Store, error) {
@@ -128,6 +127,9 @@ func open(dir string, opts Options, readOnly bool) (*Store, error) {
 
 // openFile opens and locks the database itself.
 func openFile(path string, timeout time.Duration, readOnly bool) (*bolt.DB, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: %w: it is not a file", path, ErrFormat)
+	}
 	var db *bolt.DB
 	err := survive(path, func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
@@ -147,7 +149,7 @@ func openFile(path string, timeout time.Duration, readOnly bool) (*bolt.DB, erro
 	case errors.As(err, &onPath):
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	return nil, fmt.Errorf("open %s: %w: %w; restore it from a backup or move it away", path, ErrFormat, err)
+	return nil, fmt.Errorf("open %s: %w: %w; %s", path, ErrFormat, err, mend)
 }
 
 // Path is the file that the store is in.
