@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mapwarden/mapwarden/internal/web"
+)
+
+// daemonAPI speaks to a running daemon's operator API.
+type daemonAPI struct{ address string }
+
+func (d *daemonAPI) flag(c *cobra.Command) {
+	c.Flags().StringVar(&d.address, "addr", "http://"+webAddress, "where the daemon's operator API is")
+}
+
+// errNotFound is what the daemon does not know.
+var errNotFound = errors.New("not found")
+
+// call asks the daemon; in is sent as JSON where it is not nil.
+func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) error {
+	base := d.address
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(base, "/")+path, body)
+	if err != nil {
+		return usagef("--addr %s: %w", d.address, err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return unreachablef("no daemon answers at %s: %w; is one running? give its address with --addr", d.address, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return answered(resp)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(out); err != nil {
+		return unreachablef("the answer of %s is not mapwarden's: %w", d.address, err)
+	}
+	return nil
+}
+
+// answered turns an error answer into an error with the right exit code.
+func answered(resp *http.Response) error {
+	var e web.Error
+	text := resp.Status
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e) == nil && e.Error != "" {
+		text = e.Error
+		if e.Hint != "" {
+			text += "; " + e.Hint
+		}
+	}
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return exitWith(exitFailed, fmt.Errorf("%s: %w", text, errNotFound))
+	case resp.StatusCode/100 == 4:
+		return usagef("%s", text)
+	}
+	return unreachablef("%s", text)
+}
+
+// me is who asks, for the records.
+func me() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var d daemonAPI
+	var output string
+	c := &cobra.Command{
+		Use: "status", Short: "Fleet, services, and every instance that is not simply in", GroupID: "ask", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var s struct {
+				Fleet     web.Fleet      `json:"fleet"`
+				Services  []web.Service  `json:"services"`
+				Instances []web.Instance `json:"instances"`
+			}
+			var services web.Services
+			var instances web.Instances
+			for path, into := range map[string]any{
+				"/api/v1/fleet": &s.Fleet, "/api/v1/services": &services, "/api/v1/instances?problems=true": &instances,
+			} {
+				if err := d.call(c.Context(), "GET", path, nil, into); err != nil {
+					return err
+				}
+			}
+			s.Services, s.Instances = services.Services, instances.Instances
+			if output == "json" {
+				return a.printJSON(s)
+			}
+			a.printFleet(s.Fleet)
+			a.printServices(s.Services)
+			a.printInstances(s.Instances)
+			return nil
+		},
+	}
+	d.flag(c)
+	outputFlag(c, &output)
+	return c
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	var d daemonAPI
+	var output string
+	c := &cobra.Command{
+		Use: "explain NAMESPACE/SERVICE/INSTANCE", Short: "Why an instance is in or out", GroupID: "ask", Args: cobra.ExactArgs(1),
+		Long: "Say why an instance is in or out, rule by rule. Parts that hold a slash are percent-encoded;\n" +
+			"srv-ID/INSTANCE is accepted, too. Exit 0 for an instance that is known, in or out.",
+		RunE: func(c *cobra.Command, args []string) error {
+			path, err := instancePath(args[0])
+			if err != nil {
+				return exitWith(exitUsage, err)
+			}
+			var e web.Explanation
+			if err := d.call(c.Context(), "GET", path, nil, &e); err != nil {
+				return err
+			}
+			if output == "json" {
+				return a.printJSON(e)
+			}
+			a.printExplanation(e)
+			return nil
+		},
+	}
+	d.flag(c)
+	outputFlag(c, &output)
+	return c
+}
+
+// instancePath is the API's path for an instance.
+func instancePath(name string) (string, error) {
+	parts, err := instanceParts(name)
+	if err != nil {
+		return "", err
+	}
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return "/api/v1/instances/" + strings.Join(parts, "/") + "/explain", nil
+}
+
+// instanceParts splits NS/SVC/ID or srv-ID/ID. What follows the service is the
+// instance, slashes and all.
+func instanceParts(name string) ([]string, error) {
+	n := 3
+	if strings.HasPrefix(name, "srv-") {
+		n = 2
+	}
+	parts := strings.SplitN(name, "/", n)
+	for i, p := range parts {
+		plain, err := url.PathUnescape(p)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		parts[i] = plain
+	}
+	if len(parts) != n || parts[n-1] == "" {
+		return nil, fmt.Errorf("%q: give NAMESPACE/SERVICE/INSTANCE or srv-ID/INSTANCE", name)
+	}
+	return parts, nil
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var d daemonAPI
+	var output, service, instance string
+	var since time.Duration
+	var limit int
+	c := &cobra.Command{
+		Use: "history", Short: "What was decided and done, and what was withheld", GroupID: "ask", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			q := url.Values{}
+			set := func(k, v string) {
+				if v != "" {
+					q.Set(k, v)
+				}
+			}
+			set("service", service)
+			set("instance", instance)
+			if since > 0 {
+				set("since", time.Now().Add(-since).UTC().Format(time.RFC3339))
+			}
+			set("limit", fmt.Sprint(limit))
+			var r web.Records
+			if err := d.call(c.Context(), "GET", "/api/v1/history?"+q.Encode(), nil, &r); err != nil {
+				return err
+			}
+			if output == "json" {
+				return a.printJSON(r)
+			}
+			a.printRecords(r.Records)
+			return nil
+		},
+	}
+	d.flag(c)
+	outputFlag(c, &output)
+	c.Flags().DurationVar(&since, "since", 0, "only what is newer than this")
+	c.Flags().StringVar(&service, "service", "", "only this NAMESPACE/SERVICE or srv-ID")
+	c.Flags().StringVar(&instance, "instance", "", "only this instance")
+	c.Flags().IntVar(&limit, "limit", 200, "at most this many, the latest")
+	return c
+}
+
+// instant is a time for people, in the local zone.
+func instant(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func dash(s string) string { return cmp.Or(s, "-") }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Default addresses, all loopback.
+const (
+	webAddress      = "127.0.0.1:9750"
+	registryAddress = "127.0.0.1:9751"
+	dnsAddress      = "127.0.0.1:9753"
+)
+
+// listen opens a TCP listener and says so. Addresses that other machines can
+// reach need the operator's word (insecure) where nothing secures them.
+func (a *app) listen(ctx context.Context, name, address string, insecure bool) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, unreachablef("listen for %s on %s: %w; choose another address, or :0 for any port", name, address, err)
+	}
+	if err := a.secured(name, l.Addr(), insecure); err != nil {
+		l.Close()
+		return nil, err
+	}
+	a.say("listening %s %s\n", name, l.Addr())
+	return l, nil
+}
+
+func (a *app) secured(name string, addr net.Addr, insecure bool) error {
+	if addrPort(addr).Addr().IsLoopback() || insecure {
+		return nil
+	}
+	return usagef("listen for %s on %s: other machines can reach that, and nothing secures it; listen on loopback, or say --insecure-listen", name, addr)
+}
+
+func addrPort(addr net.Addr) netip.AddrPort {
+	switch x := addr.(type) {
+	case *net.TCPAddr:
+		return x.AddrPort()
+	case *net.UDPAddr:
+		return x.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// listenUDP is listen for packets, on the same port as a TCP listener.
+func listenUDP(ctx context.Context, at net.Addr) (net.PacketConn, error) {
+	p, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", at.String())
+	if err != nil {
+		return nil, unreachablef("listen for dns on udp %s: %w", at, err)
+	}
+	return p, nil
+}
+
+// serve answers HTTP until ctx ends, and then lets requests under way end.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		srv.Close()
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// say writes to standard output, or to standard error where standard output
+// carries one JSON document.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
