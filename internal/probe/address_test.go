@@ -53,6 +53,10 @@ func TestAddressPolicy(t *testing.T) {
 		{"everything allowed, loopback", wide, "127.0.0.1:80", "loopback"},
 		{"everything allowed, loopback v6", wide, "[::1]:80", "loopback"},
 		{"everything allowed, link-local", wide, "169.254.7.7:80", "link-local"},
+		{"everything allowed, unspecified", wide, "0.0.0.0:80", "unspecified"},
+		{"everything allowed, unspecified v6", wide, "[::]:80", "unspecified"},
+		{"more than multicast allowed", AddressPolicy{Allow: prefixes("224.0.0.0/3")}, "224.0.0.1:80", "multicast"},
+		{"multicast allowed", AddressPolicy{Allow: prefixes("224.0.0.0/4")}, "224.0.0.1:80", ""},
 		{"everything allowed, ordinary", wide, "10.1.2.3:80", ""},
 		{"half of the internet allowed", AddressPolicy{Allow: prefixes("64.0.0.0/2")}, "127.0.0.1:80", "loopback"},
 

@@ -94,3 +94,18 @@ func TestDoubtsOfProbersAreReportedOnceASecond(t *testing.T) {
 		}
 	})
 }
+
+// Observations wait for company, doubts do not.
+func TestDoubtsAreNotHeldBack(t *testing.T) {
+	b := newOutbox()
+	b.add(health.Observation{})
+	b.pack(1)
+	if b.exit() != nil {
+		t.Error("a single observation leaves at once")
+	}
+	b.doubt(health.DoubtPorts)
+	b.pack(2)
+	if b.exit() == nil || len(b.first().doubts) != 1 || len(b.first().observations) != 1 {
+		t.Errorf("ready after a doubt: %+v", b.ready)
+	}
+}

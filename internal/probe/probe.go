@@ -171,11 +171,7 @@ func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
 		a.cannotTell(health.AddressRefused, err.Error())
 		return nil, nil
 	}
-	d := net.Dialer{
-		Deadline:       a.deadline,
-		KeepAlive:      -1, // no connection lives longer than its probe
-		ControlContext: a.p.admitDialled,
-	}
+	d := a.p.dialer(a.deadline)
 	began := time.Now()
 	c, err := d.DialContext(a.ctx, "tcp", a.addr.String())
 	a.phases.Connect = time.Since(began)
@@ -186,6 +182,14 @@ func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
 	conn = c.(*net.TCPConn)
 	conn.SetDeadline(a.deadline)
 	return conn, context.AfterFunc(a.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+func (p *Prober) dialer(deadline time.Time) net.Dialer {
+	return net.Dialer{
+		Deadline:       deadline,
+		KeepAlive:      -1, // no connection lives longer than its probe
+		ControlContext: p.admitDialled,
+	}
 }
 
 // admitDialled is the policy's last word, on the address that the kernel is

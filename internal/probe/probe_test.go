@@ -69,7 +69,7 @@ func TestRefusedAddressIsNotDialled(t *testing.T) {
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
 	want{health.Indeterminate, health.AddressRefused, "loopback"}.check(t, askWith(t, Options{}, mapped, health.Probe{}, enough))
 
-	d := net.Dialer{ControlContext: NewProber(Options{}, clock()).admitDialled}
+	d := NewProber(Options{}, clock()).dialer(time.Now().Add(enough))
 	_, err := d.Dial("tcp", ap.String())
 	if f := faultOf(t.Context(), ap.Addr(), err); f.cause != health.AddressRefused || f.targets {
 		t.Errorf("the dialled address was not refused: %v", err)
