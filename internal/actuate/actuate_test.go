@@ -46,7 +46,7 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { reg.Close() })
 	b := &bench{reg: reg, proxy: newProxy(t, awsjson.New(reg))}
-	client := newClient(t, b.proxy.URL, cloudmap.DefaultTimeout)
+	client := newClient(t, b.proxy.URL)
 	made, err := client.NewProvisioner()
 	if err != nil {
 		t.Fatal(err)
@@ -78,20 +78,14 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func newClient(t *testing.T, url string, timeout time.Duration) *cloudmap.Client {
+func newClient(t *testing.T, url string) *cloudmap.Client {
 	t.Helper()
-	client, err := cloudmap.New(t.Context(), cloudmap.Config{URL: url, LoopbackOnly: true, Timeout: timeout, WritesPerSecond: 1000})
+	client, err := cloudmap.New(t.Context(), cloudmap.Config{URL: url, LoopbackOnly: true, WritesPerSecond: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	return client
-}
-
-// impatient is the bench's Actuator with a client that soon gives up.
-func (b *bench) impatient(t *testing.T) *actuate.Actuator {
-	client := newClient(t, b.proxy.URL, 100*time.Millisecond)
-	return &actuate.Actuator{Journal: b.journal, Reader: client.NewReader(""), Writer: client.NewWriter()}
 }
 
 // attrs returns what the registry holds for instance "i" of a service, or nil.
@@ -152,13 +146,8 @@ func TestEveryTrickOnEveryCall(t *testing.T) {
 				t.Parallel()
 				b := newBench(t)
 				c := b.calls()[op]
-				do := b.do
-				if trick == tooLate || trick == silence {
-					do = b.impatient(t)
-				}
 				b.proxy.play(op, trick, -1)
-				r := do.Do(t.Context(), c.call)
-				b.proxy.late.Wait()
+				r := b.proxy.call(b.do, c.call)
 
 				fault := want.fault
 				if op == "UpdateInstanceCustomHealthStatus" && trick == garbage {
@@ -240,7 +229,7 @@ func TestAnOperationInTheWayIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { reg.Close() })
-	client := newClient(t, newProxy(t, awsjson.New(reg)).URL, time.Minute)
+	client := newClient(t, newProxy(t, awsjson.New(reg)).URL)
 	do := &actuate.Actuator{Writer: client.NewWriter(), Reader: client.NewReader("")}
 	first := do.Do(t.Context(), lever.Call{Op: lever.Register, Service: svc, Instance: "i", Attributes: attributes, Token: "a"})
 	if first.Fault != lever.OK || first.Operation == "" {

@@ -5,23 +5,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mapwarden/mapwarden/internal/actuate"
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 )
 
 // drive carries a job through to its end, over the wire and into the journal.
 // Waiting costs nothing: the clock jumps to when the next call is due.
-func (b *bench) drive(t *testing.T, do *actuate.Actuator, job lever.Job, call lever.Call, now health.Instant) (lever.Job, health.Instant) {
+func (b *bench) drive(t *testing.T, job lever.Job, call lever.Call, now health.Instant) (lever.Job, health.Instant) {
 	t.Helper()
 	for range 200 {
 		if call.Op == lever.Nothing {
 			return job, now
 		}
 		now = max(now, call.At) + 1
-		result := do.Do(t.Context(), call)
-		b.proxy.late.Wait()
-		job, call = lever.Step(job, result, now)
+		job, call = lever.Step(job, b.proxy.call(b.do, call), now)
 	}
 	t.Fatalf("the job does not end: %+v", job)
 	return job, now
@@ -68,10 +65,6 @@ func outAndIn(t *testing.T, kind lever.Kind, op string, do trick, times int) {
 	if kind == lever.CustomStatus {
 		svc = b.custom
 	}
-	hands := b.do
-	if do == tooLate || do == silence {
-		hands = b.impatient(t)
-	}
 	addr, port := health.Endpoint(attributes)
 	entry := lever.Entry{
 		ID: "e1", Kind: kind, Service: svc, Instance: "i", Attributes: attributes,
@@ -86,7 +79,7 @@ func outAndIn(t *testing.T, kind lever.Kind, op string, do trick, times int) {
 
 	b.proxy.play(op, do, times)
 	job, call := lever.Start(lever.ToOut, entry, lever.Pace{}, time.Now().UnixNano(), 1)
-	job, now := b.drive(t, hands, job, call, 1)
+	job, now := b.drive(t, job, call, 1)
 	stored, open := b.open(t)
 	switch {
 	case job.End == lever.Applied && (!isOut() || !open || stored.Phase != lever.Out):
@@ -101,7 +94,7 @@ func outAndIn(t *testing.T, kind lever.Kind, op string, do trick, times int) {
 			break
 		}
 		job, call = lever.Start(lever.ToIn, stored, lever.Pace{}, time.Now().UnixNano(), now)
-		job, now = b.drive(t, hands, job, call, now)
+		job, now = b.drive(t, job, call, now)
 	}
 	if stored, open = b.open(t); open && stored.Phase != lever.Returned {
 		t.Errorf("five returns later the journal says %q; the latest ended %s (%s)", stored.Phase, job.End, job.Note)
@@ -120,7 +113,7 @@ func TestDrillChangesNothing(t *testing.T) {
 		Incarnation: health.Incarnation{Service: b.plain.ID, Instance: "i", Addr: addr, Port: port},
 	}, lever.Pace{}, time.Now().UnixNano(), 1)
 	before := b.reg.View(b.plain.ID).Instance("i").RegisteredBy
-	job, _ = b.drive(t, b.do, job, call, 1)
+	job, _ = b.drive(t, job, call, 1)
 	after := b.reg.View(b.plain.ID).Instance("i")
 	if job.End != lever.Applied || after.RegisteredBy == before || !maps.Equal(after.Attributes, attributes.Map()) {
 		t.Errorf("the drill ended %s (%s), registered by %s before and %s after", job.End, job.Note, before, after.RegisteredBy)

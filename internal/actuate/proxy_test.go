@@ -2,12 +2,16 @@ package actuate_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mapwarden/mapwarden/internal/actuate"
+	"github.com/mapwarden/mapwarden/internal/lever"
 )
 
 // trick is what the proxy does to a call.
@@ -38,16 +42,19 @@ type proxy struct {
 	*httptest.Server
 	registry http.Handler
 
-	mu   sync.Mutex
-	op   string
-	do   trick
-	left int
-	late sync.WaitGroup // calls that are carried out after their caller has gone
+	mu     sync.Mutex
+	op     string
+	do     trick
+	left   int
+	hangUp func()    // makes the present caller give up
+	active int       // calls being served, also for callers that have gone
+	idle   sync.Cond // active has become 0
 }
 
 func newProxy(t *testing.T, registry http.Handler) *proxy {
 	t.Helper()
 	p := &proxy{registry: registry}
+	p.idle.L = &p.mu
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p
@@ -67,13 +74,45 @@ func (p *proxy) next(op string) trick {
 		return pass
 	}
 	p.left--
-	if p.do == tooLate {
-		p.late.Add(1)
+	if p.do == tooLate || p.do == silence {
+		p.hangUp()
 	}
 	return p.do
 }
 
+// call makes a call through the proxy. When it returns nothing of the call is
+// under way any more, in the registry either.
+func (p *proxy) call(do *actuate.Actuator, c lever.Call) lever.Result {
+	ctx, hangUp := context.WithCancel(context.Background())
+	defer hangUp()
+	p.mu.Lock()
+	p.hangUp = hangUp
+	p.mu.Unlock()
+	result := do.Do(ctx, c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.active > 0 {
+		p.idle.Wait()
+	}
+	return result
+}
+
+// serving counts a call until the function it returns is called.
+func (p *proxy) serving() (done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.active--; p.active == 0 {
+			p.idle.Broadcast()
+		}
+	}
+}
+
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer p.serving()()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the caller has gone
@@ -101,7 +140,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"OperationId":"`)
 		cut(w)
 	case tooLate:
-		defer p.late.Done()
 		<-r.Context().Done()
 		ask()
 	case silence:
