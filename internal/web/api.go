@@ -15,13 +15,15 @@ import (
 type Fleet struct {
 	At               time.Time       `json:"at"`
 	Version          string          `json:"version,omitempty"`
-	Mode             string          `json:"mode"` // the highest that any service has
+	Mode             string          `json:"mode"` // the default; a service may have another
 	Synced           bool            `json:"synced"`
 	Headline         string          `json:"headline"` // one sentence for people
 	Gates            []policy.Reason `json:"gates"`    // what withholds removals everywhere
 	FrozenUntil      *time.Time      `json:"frozen_until,omitempty"`
 	FrozenBy         string          `json:"frozen_by,omitempty"`
 	Doubt            string          `json:"doubt,omitempty"`   // why the checker doubts itself
+	Storm            bool            `json:"storm"`             // removals are latched off until things calm down, or a release
+	Retired          bool            `json:"retired"`           // everything was put back; the process ends
 	StalenessSeconds float64         `json:"staleness_seconds"` // age of the oldest of the services' latest complete listings
 	Services         int             `json:"services"`
 	Totals           Totals          `json:"totals"`

@@ -38,7 +38,7 @@ func fleetOf(s *warden.Snapshot, version string) Fleet {
 		Headline: headline(s), Gates: reasons(s.Gates),
 		FrozenUntil: wallTime(s.Frozen), FrozenBy: s.FrozenBy,
 		StalenessSeconds: time.Duration(s.Staleness).Seconds(),
-		Services:         len(s.Services), Totals: Totals(s.Totals),
+		Services:         len(s.Services), Totals: Totals(s.Totals), Storm: s.Storm, Retired: s.Retired,
 	}
 	if s.Doubt != health.NoDoubt {
 		f.Doubt = s.Doubt.String()
