@@ -239,16 +239,20 @@ func (s *store) load(st *state) error {
 	if s == nil {
 		return nil
 	}
-	return guard(func() error {
+	err := guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			for _, load := range []func(*bbolt.Tx, *state) error{loadNamespaces, loadServices, loadInstances, loadOperations} {
 				if err := load(tx, st); err != nil {
-					return fmt.Errorf("read registry %s: %w", s.db.Path(), err)
+					return err
 				}
 			}
 			return nil
 		})
 	})
+	if err != nil {
+		return fmt.Errorf("read registry %s: %w", s.db.Path(), err)
+	}
+	return nil
 }
 
 // each decodes the rows of a bucket.
