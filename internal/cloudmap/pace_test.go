@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,9 +170,9 @@ func TestThrottledReadsDoNotSlowWrites(t *testing.T) {
 // write goes out, so a write that cannot go out soon fails instead.
 func TestWritesDoNotQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sent int
+		var sent atomic.Int32
 		c := withoutNetwork(t, Config{URL: "http://127.0.0.1:1", WritesPerSecond: 2}, func(*http.Request) (int, string) {
-			sent++
+			sent.Add(1)
 			return 200, ``
 		})
 		w := c.NewWriter()
@@ -196,8 +197,8 @@ func TestWritesDoNotQueue(t *testing.T) {
 		if took := time.Since(start); took > maxWriteWait {
 			t.Errorf("the last write waited %s", took)
 		}
-		if sent != 4 || throttled != 6 { // two at once, two within the second
-			t.Errorf("%d sent, %d held back; want 4 and 6", sent, throttled)
+		if sent.Load() != 4 || throttled != 6 { // two at once, two within the second
+			t.Errorf("%d sent, %d held back; want 4 and 6", sent.Load(), throttled)
 		}
 	})
 }

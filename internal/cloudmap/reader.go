@@ -139,8 +139,9 @@ func healthCheckOf(s types.ServiceSummary) warden.HealthCheckKind {
 
 // ListInstances lists the instances of a service, in order of their ids, with
 // their status where the service has a custom health check. complete is false
-// where a page or a status page could not be read; then err says why, what was
-// listed is returned all the same, and an Unknown status says nothing.
+// where a page could not be read; then err says why, and what was listed is
+// returned all the same. Where the statuses could not be read nothing is: an
+// UNHEALTHY instance shown as Unknown would look better than it is.
 func (r *Reader) ListInstances(ctx context.Context, s warden.ServiceFound) (found []warden.InstanceFound, complete bool, err error) {
 	err = pages(func(token *string) (*string, error) {
 		out, err := call(ctx, r.c, listInstances, "ListInstances", r.api.ListInstances,
@@ -164,7 +165,7 @@ func (r *Reader) ListInstances(ctx context.Context, s warden.ServiceFound) (foun
 	if s.HealthCheck == warden.CustomHealthCheck && len(found) > 0 {
 		statuses, failed := r.statusesOf(ctx, s.Service.ID)
 		if failed != nil {
-			err = errors.Join(err, fmt.Errorf("read the health status of %s: %w", s.Service, failed))
+			return nil, false, errors.Join(err, fmt.Errorf("read the health status of %s: %w", s.Service, failed))
 		}
 		for i := range found {
 			found[i].Status = statuses[found[i].ID]

@@ -100,6 +100,9 @@ func TestPartialListingsSaySo(t *testing.T) {
 		want   string // in the error
 	}{
 		"third page throttled": {func(op string, n int, in map[string]any) (int, string) {
+			if op != "ListInstances" {
+				return paged(in, 250, "Status", statusPage)
+			}
 			if n == 3 {
 				return 400, throttle
 			}
@@ -113,7 +116,7 @@ func TestPartialListingsSaySo(t *testing.T) {
 				return 400, `{"__type":"InstanceNotFound","Message":"too new"}`
 			}
 			return paged(in, 150, "Instances", instancePage)
-		}, 150, "read the health status of ns/custom: GetInstancesHealthStatus: InstanceNotFound: too new"},
+		}, 0, "read the health status of ns/custom: GetInstancesHealthStatus: InstanceNotFound: too new"},
 		"a repeated token": {func(op string, n int, in map[string]any) (int, string) {
 			if op != "ListInstances" {
 				return paged(in, 0, "Status", statusPage)
