@@ -1,12 +1,17 @@
 package awsjson_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
@@ -140,3 +145,51 @@ func FuzzCall(f *testing.F) {
 		}
 	})
 }
+
+// TestSlowBody sends half a request and checks that the handler does not wait
+// for the rest for ever, whatever the server around it allows.
+func TestSlowBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, err := registry.Open(registry.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := net.Pipe()
+		server := &http.Server{Handler: awsjson.New(reg)}
+		served := make(chan error)
+		go func() { served <- server.Serve(&oneConn{conn: far, closed: make(chan struct{})}) }()
+		start := time.Now()
+		if _, err := fmt.Fprintf(near, "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: %sListNamespaces\r\nContent-Length: 100\r\n\r\n{", target); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(near), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(start); answer.StatusCode != 400 || waited != 10*time.Second {
+			t.Errorf("%s after %s, want 400 after 10s", answer.Status, waited)
+		}
+		near.Close()
+		server.Close()
+		<-served
+	})
+}
+
+// oneConn is a listener with a single connection.
+type oneConn struct {
+	conn   net.Conn
+	taken  bool
+	closed chan struct{}
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if !l.taken {
+		l.taken = true
+		return l.conn, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error   { close(l.closed); return nil }
+func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }
