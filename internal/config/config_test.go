@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -332,6 +334,7 @@ func TestProfiles(t *testing.T) {
 		"hold":        {demo.Defaults.Policy.Hold, normal.Defaults.Policy.Hold},
 		"warm-up":     {demo.Defaults.Policy.WarmUp, normal.Defaults.Policy.WarmUp},
 		"removals":    {demo.Defaults.Policy.Removals.Per, normal.Defaults.Policy.Removals.Per},
+		"thaw":        {demo.Fleet.ThawFor, normal.Fleet.ThawFor},
 		"abstain":     {demo.Fleet.Abstain, normal.Fleet.Abstain},
 		"mass window": {demo.Fleet.MassWindow, normal.Fleet.MassWindow},
 		"delay":       {demo.Pace.CustomDelay, normal.Pace.CustomDelay},
@@ -343,5 +346,25 @@ func TestProfiles(t *testing.T) {
 	}
 	if demo.Fleet.StaleAfter != 3*demo.Registry.Poll || demo.Defaults.Check.Fall != 4 || demo.Defaults.Check.Rise != 2 {
 		t.Errorf("demo = %+v", demo)
+	}
+}
+
+// A setting that somebody adds to the core has a default here, too.
+func TestNoSettingIsForgotten(t *testing.T) {
+	zero := map[string][]string{
+		"aws":      {"Mode", "Admission", "Evidence", "GoneLast"},
+		"embedded": {"Mode", "Admission", "GoneLast", "Prove", "RestoreUnproven"},
+	}
+	for _, kind := range []RegistryKind{AWS, Embedded} {
+		f := base(kind)
+		f.Defaults.Check.Probe.Port = 1 // the zero Probe is the default one
+		for _, settings := range []any{f.Fleet, f.Defaults.Policy, f.Defaults.Check, f.Defaults.Check.Return, f.Pace} {
+			v := reflect.ValueOf(settings)
+			for i := range v.NumField() {
+				if name := v.Type().Field(i).Name; v.Field(i).IsZero() && !slices.Contains(zero[kind.String()], name) {
+					t.Errorf("registry %s: %s.%s has no default", kind, v.Type(), name)
+				}
+			}
+		}
 	}
 }

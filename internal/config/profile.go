@@ -48,6 +48,8 @@ func base(kind RegistryKind) File {
 			StormWindow:    10 * time.Minute,
 			StormCalm:      1,
 			Abstain:        time.Minute,
+			ThawPercent:    95,
+			ThawFor:        5 * time.Minute,
 			MassTargets:    5,
 			MassHosts:      3,
 			MassServices:   3,
@@ -125,6 +127,7 @@ func Demo() File {
 	f.Fleet.RemovalsGlobal.Per /= 10
 	f.Fleet.StormWindow /= 10
 	f.Fleet.Abstain /= 10
+	f.Fleet.ThawFor /= 10
 	f.Fleet.MassWindow /= 10
 	f.Pace = lever.Pace{
 		CustomDelay: f.Pace.CustomDelay / 10,

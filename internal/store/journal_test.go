@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -198,6 +199,25 @@ func TestListIsSorted(t *testing.T) {
 	if diff := cmp.Diff([]string{"a/b", "aa/B", "aa/a", "b/a", "b/z"}, got); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
+}
+
+// A member that somebody adds to an entry is stored, too.
+func TestNoMemberIsForgotten(t *testing.T) {
+	j := openTest(t, t.TempDir()).Journal()
+	e := testEntry("i-1")
+	e.Version = 1
+	for _, part := range []any{e, e.Service, e.Incarnation} {
+		v := reflect.ValueOf(part)
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s.%s is not in the entry that these tests store: add it there and to entryRow", v.Type(), v.Type().Field(i).Name)
+			}
+		}
+	}
+	if _, err := j.Put(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	expectEntries(t, j, e)
 }
 
 // Of many that want the same entry one gets it, at every version.
