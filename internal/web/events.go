@@ -23,7 +23,8 @@ type stream struct {
 }
 
 // events serves the stream: a snapshot event at once and whenever something
-// changed, a record event for each record, and a comment as a sign of life.
+// changed, a record event for each record, and an alive event as a sign of life:
+// scripts of a page cannot see comments.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.streams <- struct{}{}:
@@ -59,7 +60,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		case <-refresh.C:
 			err = c.snapshot(s.opts.Mind.Snapshot(), s.opts.Build.Version)
 		case <-heartbeat.C:
-			err = c.write([]byte(": alive\n\n"))
+			err = c.event("alive", struct{}{})
 		}
 		if err != nil {
 			return // the client has gone, or does not read

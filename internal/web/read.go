@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
@@ -133,16 +135,36 @@ func (s *Server) instances(w http.ResponseWriter, r *http.Request) {
 			if problems && !problem(p.Mode, l) {
 				continue
 			}
-			if out.Total++; len(out.Instances) < limit {
-				out.Instances = append(out.Instances, instanceOf(p.Service, p.Mode, l))
-			}
+			out.Instances = append(out.Instances, instanceOf(p.Service, p.Mode, l))
 		}
 	}
 	if !found {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("no service %q", clip(want)), "service is NAMESPACE/SERVICE or srv-…; GET /api/v1/services lists all that are in scope")
 		return
 	}
+	if problems {
+		slices.SortStableFunc(out.Instances, func(a, b Instance) int { return cmp.Compare(urgency(a), urgency(b)) })
+	}
+	out.Total = len(out.Instances)
+	out.Instances = out.Instances[:min(out.Total, limit)]
 	answer(w, out)
+}
+
+// urgency orders problems, so that a limit cuts off what matters least.
+func urgency(i Instance) int {
+	order := [...]bool{
+		i.Standing == policy.Leaving.String(),
+		i.Standing == policy.Kept.String(),
+		i.Standing == policy.Out.String(),
+		i.Standing == policy.Waiting.String(),
+		i.Outcome == health.Fail.String(),
+		i.Registry == health.Unhealthy.String(),
+		i.Standing == policy.Probation.String(),
+	}
+	if at := slices.Index(order[:], true); at >= 0 {
+		return at
+	}
+	return len(order)
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {

@@ -57,13 +57,17 @@ func headline(s *warden.Snapshot) string {
 	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign == 0:
 		return fmt.Sprintf("All is well: %s in %s, every one passes.", count(t.Targets, "instance"), count(len(s.Services), "service"))
 	}
-	said := []string{fmt.Sprintf("%d of %s pass", t.Passing, count(t.Targets, "instance"))}
+	first := fmt.Sprintf("%d of %s pass", t.Passing, count(t.Targets, "instance"))
+	if t.Failing > 0 {
+		first = fmt.Sprintf("%d of %s fail", t.Failing, count(t.Targets, "instance"))
+	}
+	said := []string{first}
 	for _, p := range [...]struct {
 		n    int
 		says string
 	}{
-		{t.Failing, "%d failing"}, {t.Indeterminate, "%d NOT CHECKED"}, {t.Out, "%d out"}, {t.Waiting, "%d waiting for a first pass"},
-		{t.Leaving, "%d leaving"}, {t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by somebody else"},
+		{t.Indeterminate, "%d NOT CHECKED"}, {t.Out + t.Waiting, "%d out"}, {t.Leaving, "%d about to leave"},
+		{t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by others"},
 	} {
 		if p.n > 0 {
 			said = append(said, fmt.Sprintf(p.says, p.n))

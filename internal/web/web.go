@@ -47,7 +47,7 @@ type Options struct {
 	AnyAddress bool
 
 	MaxStreams int           // event streams at once; 32
-	Heartbeat  time.Duration // between two signs of life on a stream; 15s
+	Heartbeat  time.Duration // between two signs of life on a stream; 5s
 	Refresh    time.Duration // how often a stream looks for a new snapshot; 500ms
 
 	Log *slog.Logger // nil: slog.Default()
@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.MaxStreams = 32
 	}
 	if o.Heartbeat <= 0 {
-		o.Heartbeat = 15 * time.Second
+		o.Heartbeat = 5 * time.Second
 	}
 	if o.Refresh <= 0 {
 		o.Refresh = 500 * time.Millisecond

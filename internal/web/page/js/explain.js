@@ -60,8 +60,6 @@ export function explainPanel(panel) {
 
 function draw(x) {
   const i = x.instance;
-  const withholding = x.rules.filter((r) => r.withholds);
-  const agreeing = x.rules.filter((r) => !r.withholds);
   return [
     h("p", { class: "where" }, h("a", { href: toService(i) }, `${i.namespace}/${i.service}`), i.address ? ` · ${i.address}` : null),
     h("div", { class: "lead" }, standing(i), outcome(i)),
@@ -72,17 +70,14 @@ function draw(x) {
     h("p", { class: "muted" }, x.fails ? `${x.fails} failed in a row; ${x.fall} make it unhealthy.` : x.passes ? `${x.passes} passed in a row.` : "No conclusive probe yet.",
       x.ever_passed ? null : h("b", null, " It has never passed."), x.last_probe_at ? [" Latest ", since(x.last_probe_at), " ago."] : null),
     x.last_detail ? h("pre", null, x.last_detail) : null,
-    h("h3", null, "If it were to be taken out now"),
-    h("p", { class: "muted" }, withholding.length ? `${withholding.length} of ${x.rules.length} safety rules would withhold it:` : `None of the ${x.rules.length} safety rules would withhold it.`),
-    withholding.length ? rules(withholding, "Rules that withhold") : null,
-    agreeing.length ? h("details", null, h("summary", null, `${agreeing.length} that would not`), rules(agreeing, "Rules that do not withhold")) : null,
+    x.entry ? entry(x.entry) : null,
+    ruling(x),
     h("dl", { class: "facts" },
       fact("Mode", x.mode), fact("Lever", lever(x.lever)), fact("Check", h("code", null, x.check)),
       fact("We say", x.verdict), fact("Registry says", i.registered ? i.registry : "not registered"), fact("Phase", i.phase),
       fact("Service", `${x.passing} of ${x.ever} that ever passed pass; ${x.out} of ${x.n} out`)),
     x.votes.length ? [h("h3", null, "Votes"), h("table", { class: "plain" }, h("caption", { class: "heard" }, "Votes"),
       h("tbody", null, x.votes.map((v) => h("tr", null, h("th", { scope: "row" }, v.checker), h("td", null, v.zone ?? ""), h("td", null, v.status)))))] : null,
-    x.entry ? entry(x.entry) : null,
     h("h3", null, "Attributes"),
     attributes(x.attributes),
     past(i),
@@ -104,11 +99,27 @@ function dots(recent) {
   return h("div", { class: "dots", role: "img", "aria-label": label, title: label }, recent.toReversed().map((o) => h("span", { class: o })), h("small", null, "now"));
 }
 
+// ruling is what the safety rules say of taking it out: the answer where it
+// fails and is in, a side matter where it is out already or passes.
+function ruling(x) {
+  const withholding = x.rules.filter((r) => r.withholds);
+  const agreeing = x.rules.filter((r) => !r.withholds);
+  const matters = ["kept", "leaving"].includes(x.instance.standing) || (x.instance.outcome !== "pass" && x.instance.standing === "in");
+  const summary = withholding.length ? `${withholding.length} of ${x.rules.length} safety rules ${withholding.length === 1 ? "withholds" : "withhold"} it` : `None of the ${x.rules.length} safety rules withholds it`;
+  if (!matters) return h("details", { class: "aside" }, h("summary", null, `If it were to be taken out now: ${summary.toLowerCase()}`), rules([...withholding, ...agreeing], "Safety rules"));
+  return [
+    h("h3", null, "Why it is not taken out now"),
+    h("p", { class: "muted" }, `${summary}${withholding.length ? ":" : "."}`),
+    withholding.length ? rules(withholding, "Rules that withhold") : null,
+    agreeing.length ? h("details", null, h("summary", null, `${agreeing.length} that would allow it`), rules(agreeing, "Rules that allow it")) : null,
+  ];
+}
+
 function rules(list, caption) {
   return h("table", { class: "plain rules" }, h("caption", { class: "heard" }, caption),
     h("tbody", null, list.map((r) => h("tr", { class: r.withholds ? "withholds" : "" },
       h("td", { class: "num", title: `Safety rule ${r.rule}` }, r.rule),
-      h("td", null, r.withholds ? h("b", null, "✋ ", h("span", { class: "heard" }, "withholds: ")) : h("span", { class: "ok-text", "aria-hidden": "true" }, "✓ "),
+      h("td", null, r.withholds ? h("b", { class: "warm-text" }, h("span", { "aria-hidden": "true" }, "⊘ "), h("span", { class: "heard" }, "withholds: ")) : h("span", { class: "ok-text", "aria-hidden": "true" }, "✓ "),
         r.withholds ? (say(r.reason) || r.says) : r.says, " ", code(r.reason))))));
 }
 

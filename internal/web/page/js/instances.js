@@ -10,8 +10,9 @@ const most = 500; // rows drawn at once; the filter narrows
 // instances of several services.
 export function instanceTable({ caption, across, filtered }) {
   let all = [], total = 0, onlyProblems = false, wanted = "";
-  const columns = ["Instance", "Latest probe", "Standing", { name: "Why", class: "wide" }, "Registry", { name: "Since", class: "num" }];
+  const columns = ["Instance", across ? null : "Address", "Latest probe", "Standing", { name: "Why", class: "wide" }, "Registry", { name: "Since", class: "num" }].filter(Boolean);
   const { el, body } = table(caption, columns);
+  el.classList.add("stack");
   const shown = h("span", { class: "muted", role: "status" });
   const search = h("input", {
     type: "search", placeholder: "Filter: id, address, cause, reason", "aria-label": "Filter instances", "data-filter": true,
@@ -51,7 +52,8 @@ function row(i, across) {
   const link = h("a", { href: "#", class: "id", click: (e) => { e.preventDefault(); location.hash = toInstance(i); } }, i.instance);
   return h("tr", { class: `go${i.problem ? "" : " calm"}`, click: (e) => { if (!e.target.closest("a, button") && !String(getSelection())) link.click(); } },
     h("th", { scope: "row" }, link,
-      h("small", null, across ? h("a", { href: toService(i), class: "of" }, `${i.namespace}/${i.service}`) : null, across && i.address ? " · " : null, i.address)),
+      across ? h("small", null, h("a", { href: toService(i), class: "of" }, `${i.namespace}/${i.service}`), i.address ? ` · ${i.address}` : null) : null),
+    across ? null : h("td", { class: "id muted" }, i.address),
     h("td", null, outcome(i)),
     h("td", null, standing(i)),
     h("td", { class: "wide" }, because(i.reason)),

@@ -13,7 +13,7 @@ export const store = {
 
 const keep = 300; // records
 const pollEvery = 3000;
-const quietAfter = 35000; // two signs of life missed
+const quietAfter = 12000; // two signs of life missed
 
 let ahead = 0; // the daemon's clock minus the browser's
 export const serverNow = () => Date.now() + ahead;
@@ -136,6 +136,9 @@ function stream() {
   source.addEventListener("record", (event) => {
     takeRecord(JSON.parse(event.data));
     notify();
+  });
+  source.addEventListener("alive", () => {
+    store.heard = Date.now();
   });
   source.addEventListener("error", fallBack);
 }

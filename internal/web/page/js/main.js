@@ -37,9 +37,11 @@ function draw(ids, records) {
   if (store.words && !spoke) {
     spoke = true;
     forget(); // what was drawn before had no sentences
-    ids = null;
+    shown = "";
+    route();
+  } else {
+    update(ids, records);
   }
-  update(ids, records);
   drawBar();
   drawNotices();
 }
@@ -53,7 +55,8 @@ function drawBar() {
   button.textContent = f?.frozen_until ? "Unfreeze…" : "Freeze…";
 }
 
-const oldAfter = 15000;
+const oldAfter = 15000; // without a word
+const stillAfter = 30000; // with words, but the same picture
 
 // drawNotices says first what makes everything else untrustworthy, then what
 // holds mapwarden back.
@@ -61,7 +64,7 @@ function drawNotices() {
   const f = store.fleet;
   const quiet = Date.now() - store.heard, still = Date.now() - store.moved;
   const lost = store.link === "lost" || (store.heard && quiet > oldAfter);
-  const stuck = !lost && f && still > oldAfter;
+  const stuck = !lost && f && still > stillAfter;
   const gates = (f?.gates ?? []).filter((g) => g !== "frozen" && g !== "self-doubt" && g !== "storm" && g !== "unsynced");
   const old = lost || stuck ? Math.round(((lost ? quiet : still) || 0) / 5000) * 5 : 0;
   fill(el("notices"), [lost, stuck, old, store.heard > 0, f?.synced, f?.frozen_until, f?.frozen_by, f?.doubt, f?.storm, f?.retired, gates, Boolean(store.words)], () => {

@@ -38,7 +38,7 @@ export function serviceView(root, { namespace, service }) {
       records = [...mine.reverse(), ...records].slice(0, 50);
       news.show(records);
     }
-    if (!ids || (s && ids.has(s.service_id))) load();
+    if (s && (!ids || ids.has(s.service_id))) load();
   };
 }
 

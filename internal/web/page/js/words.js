@@ -103,20 +103,28 @@ export const probed = (t) => [
   { n: t.indeterminate, name: "NOT CHECKED", tone: "blind" },
 ];
 
-const actions = { remove: "take out", "hold-out": "hold out", return: "bring back", cancel: "cancel the removal", keep: "keep" };
+// What becomes of an instance: decided, would have been, and not allowed.
+const fates = {
+  remove: ["is to be taken out.", "would be taken out.", "stays in."],
+  "hold-out": ["is to be held out.", "would be held out.", "stays in."],
+  return: ["is to come back.", "would come back.", "stays out for now."],
+  cancel: ["stays in: its removal is cancelled.", "would stay in.", "goes on leaving."],
+  keep: ["stays as it is.", "would stay as it is.", "stays as it is."],
+};
 
 // tell makes a sentence of a record.
 export function tell(r) {
   switch (r.kind) {
     case "decision": {
-      const what = actions[r.action] ?? r.action;
-      if (r.admitted) return { tag: "decided", tone: r.action === "return" || r.action === "cancel" ? "ok" : "hot", text: `${what[0].toUpperCase()}${what.slice(1)}.` };
-      return { tag: r.shadow ? "would" : "withheld", tone: "warm", text: r.shadow ? `Would ${what}.` : `Did not ${what}.` };
+      const [is, would, not] = fates[r.action] ?? fates.keep;
+      if (r.admitted && r.shadow) return { tag: "would", tone: "cool", text: would };
+      if (r.admitted) return { tag: "decided", tone: r.action === "return" || r.action === "cancel" ? "ok" : "hot", text: is };
+      return { tag: "withheld", tone: "warm", text: not };
     }
     case "actuation":
-      return { tag: r.admitted ? "done" : "not done", tone: r.admitted ? "bad" : "warm", text: r.detail || `${actions[r.action] ?? r.action} (${lever(r.lever)})` };
+      return { tag: r.admitted ? "done" : "not done", tone: r.admitted ? "bad" : "warm", text: r.detail || `${r.action} (${lever(r.lever)})` };
     case "transition":
-      return { tag: r.to, tone: r.to === "healthy" ? "ok" : r.to === "unhealthy" ? "bad" : "blind", text: `${r.from} → ${r.to}${r.fall ? `, ${r.fails} of ${r.fall} failures` : ""}` };
+      return { tag: r.to, tone: r.to === "healthy" ? "ok" : r.to === "unhealthy" ? "bad" : "blind", text: `${r.from} → ${r.to}${r.to === "unhealthy" && r.fall ? `, after ${counted(r.fails, "failure")}` : ""}` };
     case "command":
       return { tag: "operator", tone: "cool", text: r.detail };
   }
