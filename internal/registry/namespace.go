@@ -33,6 +33,8 @@ type Namespace struct {
 	SOATTL       int64  `json:"soaTtl,omitempty"`
 	// Tags are the namespace's tags.
 	Tags map[string]string `json:"tags,omitempty"`
+	// Seq is the order of creation, finer than CreateDate.
+	Seq uint64 `json:"seq"`
 	// ServiceCount is the number of its services.
 	ServiceCount int `json:"-"`
 }
@@ -82,7 +84,7 @@ func (r *Registry) CreateNamespace(n NewNamespace) (operationID string, err erro
 		}
 		ns := &Namespace{
 			ID: newNamespaceID(), Name: n.Name, Type: n.Type, HTTPName: n.Name, Description: n.Description,
-			CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(b.now), Tags: tagMap(n.Tags),
+			CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(b.now), Tags: tagMap(n.Tags), Seq: b.seq + 1,
 		}
 		if n.Type != HTTPNamespace {
 			ns.VPC, ns.HostedZoneID, ns.SOATTL = n.VPC, hostedZoneID(ns.ID), defaultSOATTL

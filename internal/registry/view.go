@@ -81,19 +81,12 @@ func indexNamespaces(byID map[string]*Namespace) *namespaceIndex {
 			continue
 		}
 		zone := strings.ToLower(ns.Name)
-		if first := ix.byZone[zone]; first == nil || olderNamespace(ns, first) {
+		if first := ix.byZone[zone]; first == nil || ns.Seq < first.Seq {
 			ix.byZone[zone] = ns
 		}
 	}
 	slices.SortFunc(ix.sorted, func(a, b *Namespace) int { return cmp.Compare(a.ID, b.ID) })
 	return ix
-}
-
-func olderNamespace(a, b *Namespace) bool {
-	if !a.CreateDate.Equal(b.CreateDate) {
-		return a.CreateDate.Before(b.CreateDate)
-	}
-	return a.ID < b.ID
 }
 
 // replace publishes the whole of a state.
