@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,6 +59,7 @@ type daemon struct {
 	listener net.Listener
 	metrics  net.Listener
 	loaded   warden.Loaded
+	scope    atomic.Pointer[warden.Scope] // of the configuration of the moment
 }
 
 // processClock counts from one second before the process began to count, so
@@ -200,9 +202,10 @@ func (d *daemon) plug(context.Context) error {
 	d.stats = web.NewMetrics(d.ctl, probeCounters{d.engine}, web.Build{Version: build.Version, Revision: build.Revision})
 	d.actuator.called = func(op lever.Op, f lever.Fault) { d.stats.ObserveCall(op.String(), f) }
 	file := d.opts.file
+	d.scope.Store(&file.Scope)
 	d.source = source.New(d.reader, source.Config{
 		Poll: file.Registry.Poll, Limited: file.Registry.Kind == config.AWS,
-		Covers: file.Scope.Covers, Now: d.clock.now,
+		Covers: func(s health.Service) bool { return d.scope.Load().Covers(s) }, Now: d.clock.now,
 		Deliver: func(e warden.Event) { d.ctl.Send(e) },
 		Planned: func(p source.Plan) { d.log.Info("plan", "plan", p.String()) },
 	})

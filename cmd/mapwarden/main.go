@@ -13,9 +13,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mapwarden/mapwarden/internal/demo"
 )
 
 // Exit codes, the same for every command.
@@ -96,9 +99,15 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
-			a.began = true
-		},
+	}
+	var untilEOF bool
+	root.PersistentFlags().BoolVar(&untilEOF, strings.TrimPrefix(demo.UntilEOF, "--"), false, "end when standard input does")
+	root.PersistentFlags().MarkHidden(strings.TrimPrefix(demo.UntilEOF, "--"))
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		a.began = true
+		if untilEOF {
+			a.untilEOF(c)
+		}
 	}
 	root.AddGroup(
 		&cobra.Group{ID: "serve", Title: "Daemons:"},
@@ -107,7 +116,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "tool", Title: "Tools:"},
 	)
 	root.AddCommand(
-		a.runCommand(), a.devCommand(), a.registryCommand(),
+		a.runCommand(), a.devCommand(), a.registryCommand(), a.demoCommand(), a.demoServerCommand(), a.demoClientCommand(),
 		a.statusCommand(), a.explainCommand(), a.historyCommand(),
 		a.freezeCommand(), a.unfreezeCommand(), a.quarantineCommand(), a.retireCommand(),
 		a.checkCommand(), a.validateCommand(), a.versionCommand(),

@@ -53,6 +53,7 @@ func (d *daemon) reloadNow() {
 	}
 	d.opts.file = file
 	d.actuator.allow(file, false)
+	d.scope.Store(&file.Scope)
 	d.ctl.Send(warden.Configured{Config: file.Warden()})
 	d.log.Info("config reloaded", "path", file.Path)
 }

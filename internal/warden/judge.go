@@ -44,13 +44,16 @@ func (w *Warden) judge() {
 func (w *Warden) propose(s *service) []policy.Proposal {
 	s.dirty = false
 	plan := policy.Propose(w.outlook, w.view(s), w.now)
+	if plan.Counts.PastLine != s.pastLine {
+		w.lineMoved(s, plan.Counts)
+		if !s.pastLine { // the runs that led past the line count no more: ask again
+			plan = policy.Propose(w.outlook, w.view(s), w.now)
+		}
+	}
 	s.wake = plan.Wake
 	s.counts = plan.Counts
 	for k, i := range s.members {
 		w.takeMemo(s, i, plan.Memos[k])
-	}
-	if plan.Counts.PastLine != s.pastLine {
-		w.lineMoved(s, plan.Counts)
 	}
 	if plan.Drill >= 0 && w.acts(s) {
 		w.startDrill(s, s.members[plan.Drill])
@@ -66,17 +69,18 @@ func (w *Warden) acts(s *service) bool { return s.cfg.Policy.Mode == policy.Mode
 
 func (w *Warden) lineMoved(s *service, c policy.Counts) {
 	s.pastLine = c.PastLine
-	if c.Ever == 0 {
-		return // a service that never worked is past the line from its beginning
+	if !c.PastLine {
+		w.restart(s)
+	}
+	if c.Fails == 0 && c.Blind > 0 || c.Ever == 0 {
+		return // nobody was looked at yet, or it never worked: that is no news
 	}
 	detail := "too few pass: no removals, fail open"
 	if !c.PastLine {
 		detail = "enough pass again; failure runs and holds begin anew"
 	}
+	s.counts = c
 	w.recordService(s, Record{Kind: FleetRecord, Reason: policy.FailOpen, Admitted: !c.PastLine, Detail: detail})
-	if !c.PastLine {
-		w.restart(s)
-	}
 }
 
 // takeMemo stores a memo; one that wants nothing makes the next reason news again.
