@@ -54,8 +54,8 @@ const (
 )
 
 const (
-	maxTries    = 5               // of a call that surely had no effect
-	maxReads    = 3               // of a read-back that does not show the effect yet
+	maxTries    = 5               // of a call that had no effect
+	lagReads    = 2               // polls that a read may lag behind an operation that failed
 	freshFor    = 2 * time.Second // a read older than this is repeated before a write
 	maxBackoff  = 30 * time.Second
 	settleEvery = 2 // polls between two looks while settling
@@ -71,21 +71,30 @@ type Job struct {
 	Why   policy.Reason // why it was cancelled
 	Note  string        // for people: what went wrong
 
-	pace      Pace
-	epoch     int64 // wall time of instant 0, Unix nanoseconds
-	step      step
-	tries     int
-	reads     int
-	resumed   bool // continued from the journal of an earlier process
-	cancel    policy.Reason
-	undo      bool // ToIn that takes back a status not yet in effect
-	closing   bool // the last journal write closes the entry
-	rewritten bool // a status that did not stick was written a second time
-	sent      bool // a call that changes the registry was made
-	readAt    health.Instant
-	sentAt    health.Instant
-	endBy     health.Instant // of an operation, or of settling
-	ending    End            // what End becomes when stepRetract is through
+	pace  Pace
+	epoch int64 // wall time of instant 0, Unix nanoseconds
+	step  step
+	tries int // of the registry call
+	puts  int // of the journal write
+
+	cancel    policy.Reason // asked for, and not yet acted on
+	undo      bool          // ToIn that takes back a status not yet in effect
+	pending   bool          // … and its HEALTHY was not sent yet: the removal stands
+	opened    bool          // this job opened the entry: nothing of ours was in effect before
+	resumed   bool          // continued from the journal of an earlier process
+	sent      bool          // a call that changes the registry was made
+	marked    bool          // the journal says that the call may be sent; only the read grew old
+	doubtful  bool          // an earlier call of ours may take effect yet, though we go on
+	spent     bool          // no call is made any more: the next read decides
+	succeeded bool          // the operation did
+	rewritten bool          // a status that did not stick was written a second time
+	closing   bool          // the last journal write closes the entry
+	ending    End           // what End becomes when that write is through
+
+	readAt health.Instant
+	sentAt health.Instant // the latest write
+	outAt  health.Instant // the latest write that removes
+	endBy  health.Instant // of an operation, of settling, or of reading back
 }
 
 // Start begins a procedure. For ToOut and ToProve the entry is opened (or, for
@@ -96,16 +105,12 @@ func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call)
 	if g == ToIn && e.Version != 0 {
 		return j.read(now)
 	}
-	j.step = stepPut
+	j.step, j.opened = stepPut, e.Version == 0
 	j.Entry.Phase = Intended
 	if j.Entry.Opened == 0 {
 		j.Entry.Opened = j.wall(now)
 	}
-	op := PutEntry
-	if e.Version != 0 {
-		op = UpdateEntry
-	}
-	return j.journal(op, now)
+	return j.journal(now)
 }
 
 // Release closes an entry at rest that the registry seems to have overtaken:
@@ -132,10 +137,10 @@ func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok
 	case Intended:
 		j, c = j.retract(NotApplied, "the process ended before anything was sent", now)
 	case Sending, Returning:
-		j.sent = true
+		j.sent, j.doubtful = true, true
 		j, c = j.settle(now)
 	case Submitted, Accepted:
-		j.sent = true
+		j.sent, j.doubtful = true, true
 		j, c = j.awaitEffect(now)
 	default:
 		return j, Call{}, false
@@ -158,17 +163,17 @@ func (j Job) Pending() bool { return j.Entry.Kind == CustomStatus && j.step == s
 // Cancel asks the job to stop, or to take back what is not yet in effect.
 // parked says that its latest call has not been issued yet (it waits for its
 // At); then the call returned takes its place if replaced is true. A job that
-// can no longer be cancelled goes on unchanged.
+// can no longer be cancelled goes on unchanged. A release cannot be: it writes
+// nothing but the truth.
 func (j Job) Cancel(why policy.Reason, parked bool, now health.Instant) (next Job, c Call, replaced bool) {
 	switch {
+	case j.Goal == ToRelease:
 	case j.step == stepAwait && parked && j.Goal == ToOut && j.beforeEffect(now):
-		j.Goal, j.undo, j.Why = ToIn, true, why
-		j.Entry.Phase = Returning
-		j.step, j.tries = stepMark, 0
-		j.readAt = now
-		j, c = j.journal(UpdateEntry, now)
+		j.Goal, j.undo, j.pending, j.Why = ToIn, true, true, why
+		j.tries, j.readAt = 0, now
+		j, c = j.mark(Returning, now)
 		return j, c, true
-	case j.step <= stepSend && !j.inFlight() && parked:
+	case j.step == stepRead && parked && !j.doubtful:
 		j, c = j.retractCancelled(why, now)
 		return j, c, true
 	case j.step < stepSend:
@@ -180,19 +185,19 @@ func (j Job) Cancel(why policy.Reason, parked bool, now health.Instant) (next Jo
 // beforeEffect: Cloud Map drops a pending change when the opposite value
 // arrives inside the window; the margin is for the way there.
 func (j Job) beforeEffect(now health.Instant) bool {
-	return now.Sub(j.sentAt) <= j.pace.CustomDelay-j.margin()
+	return now.Sub(j.outAt) <= j.pace.CustomDelay-j.margin()
 }
 
 func (j Job) margin() time.Duration { return min(j.pace.Margin, j.pace.CustomDelay/2) }
-
-// inFlight: a write whose fate is unknown must be followed up, not dropped.
-func (j Job) inFlight() bool { return j.step == stepSend && j.sent }
 
 func (j Job) wall(now health.Instant) int64 { return j.epoch + int64(now) }
 
 // Step takes the result of the job's latest call and returns the next one.
 // When End is no longer Running the call is Nothing and the job is over.
 func Step(j Job, r Result, now health.Instant) (Job, Call) {
+	if j.journalling() && j.unsure(r.Fault) {
+		return j.repeat(now)
+	}
 	switch j.step {
 	case stepPut:
 		return j.afterPut(r, now)
@@ -207,7 +212,7 @@ func Step(j Job, r Result, now health.Instant) (Job, Call) {
 	case stepPoll:
 		return j.afterPoll(r, now)
 	case stepAwait:
-		return j.verify(now)
+		return j.verify(now, now)
 	case stepSettle:
 		return j.afterSettle(r, now)
 	case stepVerify:
@@ -218,9 +223,51 @@ func Step(j Job, r Result, now health.Instant) (Job, Call) {
 	return j, Call{}
 }
 
-func (j Job) journal(op Op, now health.Instant) (Job, Call) {
+// journalling reports whether the job waits for the journal.
+func (j Job) journalling() bool {
+	switch j.step {
+	case stepPut, stepMark, stepNote, stepFinish, stepRetract:
+		return true
+	}
+	return false
+}
+
+// unsure reports whether it is not known what the journal holds now: this
+// write of the entry was lost, or one before it and this one says nothing.
+func (j Job) unsure(f Fault) bool {
+	switch f {
+	case OK, Conflict, NotFound:
+		return false
+	}
+	return f == Ambiguous || j.puts > 0
+}
+
+// journal writes the entry as the present step wants it.
+func (j Job) journal(now health.Instant) (Job, Call) {
 	j.Entry.Updated = j.wall(now)
-	return j, Call{Op: op, Entry: j.Entry, Service: j.Entry.Service, Instance: j.Entry.Instance}
+	j.puts = 0
+	return j, j.write()
+}
+
+// repeat makes a journal write whose answer was lost once more, exactly as it
+// was: the journal knows its own repeats. Going on without knowing what is
+// stored would leave an entry that no later write fits.
+func (j Job) repeat(now health.Instant) (Job, Call) {
+	c := j.write()
+	c.At = now.Add(backoff(j.pace.Retry, j.puts))
+	j.puts++
+	return j, c
+}
+
+func (j Job) write() Call {
+	op := UpdateEntry
+	switch {
+	case j.step == stepPut && j.Entry.Version == 0:
+		op = PutEntry
+	case j.step == stepRetract && j.closing:
+		op = CloseEntry
+	}
+	return Call{Op: op, Entry: j.Entry, Service: j.Entry.Service, Instance: j.Entry.Instance}
 }
 
 // lookup is the call that shows the present state of what the job changes.
@@ -232,10 +279,14 @@ func (j Job) lookup(at health.Instant) Call {
 	return Call{Op: op, At: at, Service: j.Entry.Service, Instance: j.Entry.Instance}
 }
 
-// backoff is Retry, doubled with each try, at most maxBackoff.
-func (j Job) backoff(now health.Instant) health.Instant {
-	d := j.pace.Retry << min(j.tries, 10)
-	return now.Add(min(d, maxBackoff))
+// later is when a registry call may be tried again.
+func (j Job) later(now health.Instant) health.Instant {
+	return now.Add(backoff(j.pace.Retry, j.tries))
+}
+
+// backoff is d, doubled with each try, at most maxBackoff.
+func backoff(d time.Duration, tries int) time.Duration {
+	return min(d<<min(tries, 10), maxBackoff)
 }
 
 func (j Job) done(e End, now health.Instant) (Job, Call) {
