@@ -119,7 +119,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.devCommand(), a.registryCommand(), a.demoCommand(), a.demoServerCommand(), a.demoClientCommand(),
 		a.statusCommand(), a.explainCommand(), a.historyCommand(),
 		a.freezeCommand(), a.unfreezeCommand(), a.quarantineCommand(), a.retireCommand(),
-		a.checkCommand(), a.validateCommand(), a.versionCommand(),
+		a.checkCommand(), a.validateCommand(), a.simulateCommand(), a.versionCommand(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

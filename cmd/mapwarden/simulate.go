@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mapwarden/mapwarden/internal/fleetsim"
+)
+
+func (a *app) simulateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "simulate FILE|SEED", Short: "Play a story on the real mind, in simulated time", GroupID: "tool", Args: cobra.ExactArgs(1),
+		Long: "Play a story: a script of a fleet, its faults and what is expected, or a random one made from a seed.\n" +
+			"The real judgement runs in simulated time against a simulated registry, network and fleet. The same story\n" +
+			"gives the same trace. Exit 1 where an expectation does not hold.",
+		Example: "  mapwarden simulate story.txt\n  mapwarden simulate 42",
+		RunE: func(_ *cobra.Command, args []string) error {
+			story, err := readStory(args[0])
+			if err != nil {
+				return exitWith(exitUsage, err)
+			}
+			r, err := fleetsim.Run(story)
+			if err != nil {
+				return exitWith(exitUsage, err)
+			}
+			fmt.Fprintf(a.out, "%s\n", story.Text)
+			if err := r.WriteTimeline(a.out); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "trace %s\n", r.Trace)
+			for _, f := range r.Failures {
+				fmt.Fprintf(a.err, "FAILED %s\n", f)
+			}
+			if len(r.Failures) > 0 {
+				return exitWith(exitFailed, fmt.Errorf("%s: %d of its expectations do not hold", story.Name, len(r.Failures)))
+			}
+			return nil
+		},
+	}
+}
+
+// readStory takes a number as a seed, anything else as a file.
+func readStory(arg string) (fleetsim.Story, error) {
+	if seed, err := strconv.ParseUint(arg, 10, 64); err == nil {
+		return fleetsim.Random(seed), nil
+	}
+	f, err := os.Open(arg)
+	if err != nil {
+		return fleetsim.Story{}, fmt.Errorf("%w; give a story file, or a number as a seed", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return fleetsim.Story{}, err
+	}
+	return fleetsim.Parse(arg, string(text))
+}
