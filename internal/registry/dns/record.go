@@ -1,0 +1,92 @@
+package dns
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// kind is a type of record, or what a question asks for in its place.
+type kind uint16
+
+// The types that are answered with something of their own, by the numbers of
+// the IANA registry.
+const (
+	kindA     kind = 1
+	kindNS    kind = 2
+	kindCNAME kind = 5
+	kindSOA   kind = 6
+	kindAAAA  kind = 28
+	kindSRV   kind = 33
+	kindAny   kind = 255
+)
+
+// meta reports whether the type is a transfer or another request that is no
+// question about records. ANY is one about records (RFC 8482).
+func (k kind) meta() bool { return k >= 249 && k <= 254 }
+
+const classIN = 1
+
+// rcode says how a query went (RFC 6895, section 2.3).
+type rcode int
+
+const (
+	noError        rcode = 0
+	formatError    rcode = 1
+	serverFailure  rcode = 2
+	nameError      rcode = 3 // NXDOMAIN
+	notImplemented rcode = 4
+	refused        rcode = 5
+	badVersion     rcode = 16 // of EDNS
+)
+
+// question is what a query asks.
+type question struct {
+	name  name
+	kind  kind
+	class uint16
+}
+
+// record is one resource record of class IN.
+type record struct {
+	name name
+	kind kind
+	ttl  uint32 // seconds
+
+	addr   netip.Addr // A, AAAA
+	target name       // CNAME, NS, SRV
+	port   uint16     // SRV
+}
+
+// equals reports whether both are the same record, which a set of records holds
+// only once (RFC 2181, section 5).
+func (r record) equals(o record) bool {
+	return r.kind == o.kind && r.addr == o.addr && r.port == o.port && slices.EqualFunc(r.target, o.target, sameLabel)
+}
+
+// reply is what a query is answered with.
+type reply struct {
+	code          rcode
+	authoritative bool
+	answers       []record
+	authority     []record
+	additional    []record // left out, without a trace, where there is no room
+}
+
+// The SOA of every namespace: the timers are Route 53's. The server has no name
+// of its own and nobody answers for the zone by mail; both say so with the
+// domain that never exists (RFC 6761, section 6.4).
+var (
+	soaServer = name{"ns", "invalid"}
+	soaMail   = name{"nobody", "invalid"}
+)
+
+const (
+	soaSerial  = 1
+	soaRefresh = 7200    // seconds
+	soaRetry   = 900     // seconds
+	soaExpire  = 1209600 // seconds
+	soaMinimum = 86400   // seconds
+)
+
+// nsTTL is Route 53's, in seconds.
+const nsTTL = 172800

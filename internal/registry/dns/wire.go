@@ -1,0 +1,216 @@
+package dns
+
+import (
+	"fmt"
+	"strings"
+
+	wire "github.com/miekg/dns"
+)
+
+// This file alone knows the library that packs and unpacks messages.
+
+// Sizes of replies, in bytes.
+const (
+	maxStream   = wire.MaxMsgSize // over TCP
+	maxDatagram = 1232            // over UDP with EDNS: fits every path that carries IPv6
+	minDatagram = wire.MinMsgSize // over UDP without EDNS (RFC 1035, section 2.3.4)
+)
+
+// query is a message that gets a reply.
+type query struct {
+	question question
+	problem  rcode // why it is refused unread, or noError
+
+	asked    *wire.Msg // never nil; its header alone where the rest made no sense
+	edns     *wire.OPT // or nil
+	datagram int       // how long a reply over UDP may be
+}
+
+// header is the length of a message's header in bytes.
+const header = 12
+
+// decode reads a message. It is false for one that must not be replied to:
+// too short to have a header, or itself a reply.
+func decode(packet []byte) (query, bool) {
+	if len(packet) < header || packet[2]&0x80 != 0 {
+		return query{}, false
+	}
+	q := query{asked: new(wire.Msg), datagram: minDatagram}
+	opcode := int(packet[2] >> 3 & 0xf)
+	q.asked.Id = uint16(packet[0])<<8 | uint16(packet[1])
+	q.asked.Opcode = opcode
+	q.asked.RecursionDesired = packet[2]&1 != 0
+	if opcode != wire.OpcodeQuery {
+		q.problem = notImplemented
+		return q, true
+	}
+	whole := new(wire.Msg)
+	if !plausible(packet) || whole.Unpack(packet) != nil || len(whole.Question) != 1 {
+		q.problem = formatError
+		return q, true
+	}
+	q.asked = whole
+	q.problem = q.readEDNS()
+	asked := whole.Question[0]
+	labels, err := parse(asked.Name)
+	if err != nil {
+		q.problem = formatError
+	}
+	q.question = question{name: labels, kind: kind(asked.Qtype), class: asked.Qclass}
+	return q, true
+}
+
+// plausible reports whether the header counts what a query has: one question,
+// at most a record to compare with (RFC 1995), EDNS and a signature.
+func plausible(packet []byte) bool {
+	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
+	return count(4) == 1 && count(6) == 0 && count(8) <= 1 && count(10) <= 2
+}
+
+// readEDNS notes what the asker can take (RFC 6891).
+func (q *query) readEDNS() rcode {
+	for _, rr := range q.asked.Extra {
+		opt, ok := rr.(*wire.OPT)
+		if !ok {
+			continue
+		}
+		if q.edns != nil || opt.Hdr.Name != "." {
+			return formatError
+		}
+		q.edns = opt
+		q.datagram = min(max(int(opt.UDPSize()), minDatagram), maxDatagram)
+	}
+	if q.edns != nil && q.edns.Version() != 0 {
+		return badVersion
+	}
+	return noError
+}
+
+// encode writes the reply, of at most so many bytes. A reply that does not fit
+// is cut and says so, except that additional records may go unsaid (RFC 2181,
+// section 9).
+func (q query) encode(r reply, most int) []byte {
+	m := q.reply(r.code)
+	m.Authoritative = r.authoritative
+	m.Answer = records(r.answers)
+	m.Ns = records(r.authority)
+	m.Truncate(most)
+	m.Compress = true
+	if !m.Truncated {
+		addRoom(m, records(r.additional), most)
+	}
+	packet, err := m.Pack()
+	if err == nil && len(packet) <= most {
+		return packet
+	}
+	packet, err = q.reply(serverFailure).Pack()
+	if err != nil {
+		return nil
+	}
+	return packet
+}
+
+// reply is a reply without records.
+func (q query) reply(code rcode) *wire.Msg {
+	m := new(wire.Msg)
+	m.SetReply(q.asked)
+	m.Opcode = q.asked.Opcode
+	m.Rcode = int(code)
+	if q.edns != nil {
+		m.SetEdns0(maxDatagram, q.edns.Do())
+	}
+	return m
+}
+
+// addRoom adds the records that still fit, before EDNS, which comes last.
+func addRoom(m *wire.Msg, extra []wire.RR, most int) {
+	edns := m.Extra
+	for i := range extra {
+		m.Extra = append(extra[:i+1:i+1], edns...)
+		if m.Len() > most {
+			m.Extra = append(extra[:i:i], edns...)
+			return
+		}
+	}
+}
+
+func records(list []record) []wire.RR {
+	rrs := make([]wire.RR, 0, len(list))
+	for _, r := range list {
+		rrs = append(rrs, r.rr())
+	}
+	return rrs
+}
+
+// rr is the record as the library has it.
+func (r record) rr() wire.RR {
+	hdr := wire.RR_Header{Name: r.name.escaped(), Rrtype: uint16(r.kind), Class: wire.ClassINET, Ttl: r.ttl}
+	switch r.kind {
+	case kindA:
+		return &wire.A{Hdr: hdr, A: r.addr.AsSlice()}
+	case kindAAAA:
+		return &wire.AAAA{Hdr: hdr, AAAA: r.addr.AsSlice()}
+	case kindCNAME:
+		return &wire.CNAME{Hdr: hdr, Target: r.target.escaped()}
+	case kindNS:
+		return &wire.NS{Hdr: hdr, Ns: r.target.escaped()}
+	case kindSRV:
+		return &wire.SRV{Hdr: hdr, Priority: 1, Weight: 1, Port: r.port, Target: r.target.escaped()}
+	}
+	return &wire.SOA{
+		Hdr: hdr, Ns: soaServer.escaped(), Mbox: soaMail.escaped(),
+		Serial: soaSerial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: soaMinimum,
+	}
+}
+
+// escaped is the name in presentation format (RFC 1035, section 5.1), which is
+// how the library takes names.
+func (n name) escaped() string {
+	if len(n) == 0 {
+		return "."
+	}
+	var b strings.Builder
+	for _, label := range n {
+		for i := range len(label) {
+			switch c := label[i]; {
+			case c == '-', c == '_', '0' <= c && c <= '9', 'a' <= lower(c) && lower(c) <= 'z':
+				b.WriteByte(c)
+			default:
+				fmt.Fprintf(&b, `\%03d`, c)
+			}
+		}
+		b.WriteByte('.')
+	}
+	return b.String()
+}
+
+// parse reads a whole name in presentation format.
+func parse(s string) (name, error) {
+	if s == "." {
+		return nil, nil
+	}
+	var n name
+	var label []byte
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '.':
+			n, label = append(n, string(label)), label[:0]
+		case c != '\\':
+			label = append(label, c)
+		case i+3 < len(s) && digit(s[i+1]) && digit(s[i+2]) && digit(s[i+3]):
+			label = append(label, (s[i+1]-'0')*100+(s[i+2]-'0')*10+(s[i+3]-'0'))
+			i += 3
+		case i+1 < len(s):
+			label = append(label, s[i+1])
+			i++
+		default:
+			return nil, fmt.Errorf("%q ends in a backslash", s)
+		}
+	}
+	if len(label) > 0 || !n.valid() {
+		return nil, fmt.Errorf("%q is no domain name", s)
+	}
+	return n, nil
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
