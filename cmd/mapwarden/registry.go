@@ -14,6 +14,7 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
+	"github.com/mapwarden/mapwarden/internal/registry/dns"
 )
 
 // registryFlags are the flags of everything that runs a registry.
@@ -94,6 +95,9 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
 	g.Go(func() error { return serve(ctx, s.api, awsjson.New(s.reg)) })
+	if s.udp != nil {
+		g.Go(func() error { return dns.New(s.reg).Serve(ctx, s.udp, s.tcp) })
+	}
 	return g.Wait()
 }
 
