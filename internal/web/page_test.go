@@ -41,6 +41,11 @@ func TestPage(t *testing.T) {
 	b.shoot("overview-dark", "dark", 1400, 1000)
 	b.shoot("overview-narrow", "light", 420, 900)
 
+	// The first few problems leave room for the services; all are one step away.
+	b.until(`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 8`)
+	b.eval(`[...document.querySelectorAll("#view button")].find((x) => x.innerText === "Show all 13").click()`)
+	b.until(`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 13`)
+
 	// What a registry says is text, never markup.
 	b.until(`document.querySelector("main").innerText.includes("<img src=x")`)
 	if got := b.eval(`return document.title + document.querySelectorAll("main img").length`); got != `"mapwarden0"` {

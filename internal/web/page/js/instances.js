@@ -10,7 +10,7 @@ const most = 500; // rows drawn at once; the filter narrows
 // instances of several services.
 export function instanceTable({ caption, across, filtered }) {
   let all = [], total = 0, onlyProblems = false, wanted = "";
-  const columns = ["Instance", across ? null : "Address", "Latest probe", "Standing", { name: "Why", class: "wide" }, "Registry", { name: "Since", class: "num" }].filter(Boolean);
+  const columns = ["Instance", across ? null : { name: "Address", class: "minor" }, "Latest probe", "Standing", { name: "Why", class: "wide" }, { name: "Registry", class: "minor" }, { name: "Since", class: "num" }].filter(Boolean);
   const { el, body } = table(caption, columns);
   el.classList.add("stack");
   const shown = h("span", { class: "muted", role: "status" });
@@ -53,11 +53,11 @@ function row(i, across) {
   return h("tr", { class: `go${i.problem ? "" : " calm"}`, click: (e) => { if (!e.target.closest("a, button") && !String(getSelection())) link.click(); } },
     h("th", { scope: "row" }, link,
       across ? h("small", null, h("a", { href: toService(i), class: "of" }, `${i.namespace}/${i.service}`), i.address ? ` · ${i.address}` : null) : null),
-    across ? null : h("td", { class: "id muted" }, i.address),
+    across ? null : h("td", { class: "id muted minor" }, i.address),
     h("td", null, outcome(i)),
     h("td", null, standing(i)),
     h("td", { class: "wide" }, because(i.reason)),
-    h("td", null, registry(i)),
+    h("td", { class: "minor" }, registry(i)),
     h("td", { class: "num" }, since(i.since)));
 }
 

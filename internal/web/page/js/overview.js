@@ -8,13 +8,21 @@ import { instanceTable } from "./instances.js";
 import { recordList } from "./history.js";
 import { toService } from "./route.js";
 
-const mostProblems = 200;
+const mostProblems = 200; // asked for
+const firstProblems = 8; // shown before somebody wants them all
 
 export function overview(root) {
   const hero = h("section", { class: "hero", "aria-label": "Fleet" });
   const problems = instanceTable({ caption: "Instances that need a look", across: true });
   const problemsTitle = h("h2");
-  const problemsBox = h("section", { class: "card", hidden: true }, problemsTitle, problems.el);
+  const more = h("button", { class: "quiet", type: "button", hidden: true, click: () => { whole = true; showProblems(); } });
+  const problemsBox = h("section", { class: "card", hidden: true }, problemsTitle, problems.el, more);
+  let found = [], whole = false;
+  function showProblems() {
+    problems.show(whole ? found : found.slice(0, firstProblems));
+    more.hidden = whole || found.length <= firstProblems;
+    more.textContent = `Show all ${found.length}`;
+  }
   const services = serviceTable();
   const news = recordList({ most: 30, brief: true });
   root.replaceChildren(hero,
@@ -28,7 +36,8 @@ export function overview(root) {
       const { instances, total } = await get(`/instances?problems=true&limit=${mostProblems}`);
       problemsBox.hidden = total === 0;
       fill(problemsTitle, total, () => ["Needs a look ", h("span", { class: "muted" }, total > mostProblems ? `${mostProblems} of ${total.toLocaleString()}` : String(total))]);
-      problems.show(instances, total);
+      found = instances;
+      showProblems();
     } catch { /* the notice about the link says it */ }
   });
 
