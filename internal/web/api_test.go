@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -439,5 +440,22 @@ func BenchmarkInstances(b *testing.B) {
 				b.SetBytes(n)
 			}
 		})
+	}
+}
+
+// TestPaperNamesEveryMember holds docs/api.md against the exported shapes.
+func TestPaperNamesEveryMember(t *testing.T) {
+	paper, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shape := range []any{web.Fleet{}, web.Totals{}, web.Service{}, web.Instance{}, web.Services{}, web.Instances{}, web.Explanation{}, web.Vote{},
+		web.Rule{}, web.Entry{}, web.Entries{}, web.Record{}, web.Records{}, web.FreezeRequest{}, web.ByRequest{}, web.RestoreRequest{}, web.Accepted{}, web.Words{}} {
+		for f := range reflect.TypeOf(shape).Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" || !strings.Contains(string(paper), "`"+name) {
+				t.Errorf("docs/api.md does not name %q of %T", name, shape)
+			}
+		}
 	}
 }

@@ -149,7 +149,7 @@ func (c *fleetCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descQuarantined, float64(s.Totals.Quarantined))
 	gauge(descForeign, float64(s.Totals.Foreign))
 	gauge(descJobs, float64(s.Totals.Jobs))
-	for _, r := range s.Gates {
+	for _, r := range gates(s) {
 		gauge(descGates, 1, string(r))
 	}
 	c.walk(s, gauge)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,16 @@ func takenAt(s *warden.Snapshot) time.Time { return time.Unix(0, s.Wall).UTC() }
 // reasons is never null in JSON.
 func reasons(rs []policy.Reason) []policy.Reason { return append([]policy.Reason{}, rs...) }
 
+// gates are what withholds removals everywhere: what the whole fleet's rules
+// say, and the storm latch.
+func gates(s *warden.Snapshot) []policy.Reason {
+	out := reasons(s.Gates)
+	if s.Storm && !slices.Contains(out, policy.Storm) {
+		out = append(out, policy.Storm)
+	}
+	return out
+}
+
 func causeName(c health.Cause) string {
 	if c == health.NoCause {
 		return ""
@@ -35,7 +46,7 @@ func causeName(c health.Cause) string {
 func fleetOf(s *warden.Snapshot, version string) Fleet {
 	f := Fleet{
 		At: takenAt(s), Version: version, Mode: s.Mode.String(), Synced: s.Synced,
-		Headline: headline(s), Gates: reasons(s.Gates),
+		Headline: headline(s), Gates: gates(s),
 		FrozenUntil: wallTime(s.Frozen), FrozenBy: s.FrozenBy,
 		StalenessSeconds: time.Duration(s.Staleness).Seconds(),
 		Services:         len(s.Services), Totals: Totals(s.Totals), Storm: s.Storm, Retired: s.Retired,

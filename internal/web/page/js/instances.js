@@ -49,7 +49,7 @@ export function instanceTable({ caption, across, filtered }) {
 const text = (i) => `${i.namespace}/${i.service} ${i.instance} ${i.address ?? ""} ${i.outcome === "indeterminate" ? "not checked" : i.outcome} ${i.cause ?? ""} ${sayCause(i.cause)} ${i.standing} ${i.reason ?? ""} ${say(i.reason)} ${i.registry}`.toLowerCase();
 
 function row(i, across) {
-  const link = h("a", { href: "#", class: "id", click: (e) => { e.preventDefault(); location.hash = toInstance(i); } }, i.instance);
+  const link = h("a", { href: "#", class: "id", title: i.instance, click: (e) => { e.preventDefault(); location.hash = toInstance(i); } }, i.instance);
   return h("tr", { class: `go${i.problem ? "" : " calm"}`, click: (e) => { if (!e.target.closest("a, button") && !String(getSelection())) link.click(); } },
     h("th", { scope: "row" }, link,
       across ? h("small", null, h("a", { href: toService(i), class: "of" }, `${i.namespace}/${i.service}`), i.address ? ` · ${i.address}` : null) : null),

@@ -70,7 +70,7 @@ function drawNotices() {
   fill(el("notices"), [lost, stuck, old, store.heard > 0, f?.synced, f?.frozen_until, f?.frozen_by, f?.doubt, f?.storm, f?.retired, gates, Boolean(store.words)], () => {
     const out = [];
     const notice = (tone, title, ...text) => out.push(h("div", { class: `notice ${tone}` }, h("b", null, title), " ", ...text));
-    if (lost) notice("bad", "The daemon does not answer.", store.heard ? `What you see is ${span(old)} old.` : "Nothing is known yet.", " The page keeps trying.");
+    if (lost) notice("bad", "The daemon does not answer.", !store.heard ? "Nothing is known yet." : old ? `What you see is ${span(old)} old.` : "What you see gets old.", " The page keeps trying.");
     if (stuck) notice("bad", "The picture does not move.", `The daemon answers, but what it shows is ${span(old)} old.`);
     if (!f) return out;
     if (f.retired) notice("cool", "mapwarden has left.", "Everything was put back, and it ends.");
