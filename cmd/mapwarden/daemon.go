@@ -52,6 +52,7 @@ type daemon struct {
 	reader   *cloudmap.Reader
 	actuator *actuators
 	engine   *probe.Engine
+	sentinel *probe.Sentinel
 	source   *source.Source
 	ctl      *controller.Controller
 	site     *web.Server
@@ -145,7 +146,26 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 	}
 	d.reader = d.client.NewReader(account)
 	d.actuator = newActuators(d.store.Journal(), d.reader, d.client)
+	if d.opts.file.Mode == policy.ModeOff {
+		return d.printWayBack()
+	}
 	d.actuator.allow(d.opts.file, len(d.loaded.Entries) > 0)
+	return nil
+}
+
+// printWayBack says, in mode off, how to return by hand what is out: nothing
+// is written then (rule 19).
+func (d *daemon) printWayBack() error {
+	for _, e := range shapes(d.loaded.Entries) {
+		if !e.IsOut {
+			continue
+		}
+		line, err := exportLine(e)
+		if err != nil {
+			return err
+		}
+		d.app.say("%s\n", line)
+	}
 	return nil
 }
 
@@ -194,6 +214,10 @@ func (d *daemon) plug(context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.sentinel = &probe.Sentinel{
+		Address: addrPort(d.listener.Addr()),
+		Doubt:   func(x health.Doubt) { d.ctl.Send(warden.Doubted{Doubt: x}) },
+	}
 	feed, build := web.NewFeed(), readBuild()
 	d.ctl = controller.New(controller.Config{
 		Now: d.clock.now, Prober: d.engine, Actuator: d.actuator, Keeper: d.store, Log: d.log,
@@ -239,6 +263,7 @@ func (d *daemon) run(ctx context.Context) error {
 	workers.Go(func() error { return d.engine.Run(working) })
 	workers.Go(func() error { return d.source.Run(working) })
 	workers.Go(func() error { return d.reload(working) })
+	workers.Go(func() error { return d.sentinel.Run(working) })
 	workers.Go(func() error {
 		defer endWorking() // retired
 		return d.ctl.Run(working, warden.Configured{Config: d.opts.file.Warden()}, d.loaded)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/store"
 	"github.com/mapwarden/mapwarden/internal/web"
@@ -154,7 +155,7 @@ func exportLine(e web.Entry) (string, error) {
 		return fmt.Sprintf("aws servicediscovery update-instance-custom-health-status --service-id %s --instance-id %s --status HEALTHY",
 			quoted(e.ServiceID), quoted(e.Instance)), nil
 	}
-	attributes, err := json.Marshal(e.Attributes)
+	attributes, err := json.Marshal(health.AttributesOf(e.Attributes).Registrable().Map())
 	if err != nil {
 		return "", err
 	}

@@ -31,42 +31,43 @@ const (
 // newcomer is the server that is registered before it is ready.
 const newcomer = serversPerService + 1
 
-// The fixed parts of the plan: setting the stage, the gaps, the recovery, and
-// the two acts whose length changes nothing.
+// The parts of the plan whose length does not depend on the demo's: setting
+// the stage, the gaps, the recovery, and the acts that need no more time.
 const (
 	settingTime = 8 * time.Second
-	gap         = 2 * time.Second
+	gap         = 3 * time.Second
 	recovery    = 7 * time.Second
 	sharedFor   = 8 * time.Second
 	sharedAfter = 3 * time.Second
 	killFor     = 13 * time.Second
-	shortestAct = 20 * time.Second
-	fixed       = settingTime + gap + recovery + sharedFor + sharedAfter + killFor
+
+	// comfortable is how long the long acts should at least be before the
+	// shared failure and the kill are given time of their own.
+	comfortable = 35 * time.Second
 )
 
-// planFor lays the acts out over a length. Where two long acts do not fit one
-// after the other, the slow start runs beside the crash.
+// planFor lays the acts out over a length. The slow start begins first; crash,
+// fast-fail and hang begin together, each on its own service, and last as long
+// as there is time for, so that what they cost with mapwarden is not all made
+// of the time to notice. In a short demo the shared failure and the kill, which
+// are of different services, begin together.
 func planFor(length time.Duration) []act {
-	left := length - fixed
-	long := max(left/2, shortestAct)
-	apart := long + gap
-	if left < 2*shortestAct {
-		long, apart = max(left, shortestAct), 0
+	apart := sharedFor + sharedAfter
+	long := length - settingTime - gap - recovery - apart - killFor
+	if long < comfortable {
+		long += apart
+		apart = 0
 	}
-	t := time.Duration(0)
-	acts := []act{{1, "slow start", "web", newcomer, slowStart, t, t + long, t + long + gap}}
-	t += apart
-	end := t + long
-	acts = append(acts,
-		act{2, "crash (quarantine)", "web", 2, crash, t, end, end + recovery},
-		act{3, "fast-fail (custom status)", "api", 2, fastFail, t, end, end + recovery},
-		act{4, "hang (quarantine)", "jobs", 2, hang, t, end, end + recovery},
-	)
-	t = end + recovery
-	acts = append(acts, act{5, "shared failure", "api", 0, sharedOut, t, t + sharedFor, t + sharedFor + sharedAfter})
-	t += sharedFor + sharedAfter
-	acts = append(acts, act{7, "kill -9 mid-write", "web", 4, killDaemon, t, t + killFor/2, t + killFor})
-	return acts
+	end := gap + long
+	after := end + recovery
+	return []act{
+		{1, "slow start", "web", newcomer, slowStart, 0, long, end},
+		{2, "crash (quarantine)", "web", 2, crash, gap, end, after},
+		{3, "fast-fail (custom status)", "api", 2, fastFail, gap, end, after},
+		{4, "hang (quarantine)", "jobs", 2, hang, gap, end, after},
+		{5, "shared failure", "api", 0, sharedOut, after, after + sharedFor, after + sharedFor + sharedAfter},
+		{7, "kill -9 mid-write", "web", 4, killDaemon, after + apart, after + apart + killFor/2, after + apart + killFor},
+	}
 }
 
 // cue is one thing to do at one moment of the plan.

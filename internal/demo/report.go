@@ -41,6 +41,9 @@ type ActReport struct {
 // OK reports whether every promise was kept.
 func (r Report) OK() bool { return r.Kept == r.Promises }
 
+// healthyOthers is how many instances of a service are well while one is not.
+const healthyOthers = serversPerService - 1
+
 // fair: with mapwarden at most this share of the failures without it.
 const fair = 0.25
 
@@ -102,8 +105,7 @@ func (s *stage) reportOne(a act, records []told) ActReport {
 	span.side = with
 	f = s.tally.figures(span)
 	x.WithFailed, x.WithStop = f.Failed, stopAfter(f, span)
-	healthy := s.healthy(a)
-	x.Capacity = float64(min(f.Least, healthy)) / float64(healthy)
+	x.Capacity = float64(min(f.Least, healthyOthers)) / healthyOthers
 	x.Back = -1
 	after := s.tally.figures(window{side: with, service: a.service, instance: id, begin: s.at(a.heal), end: s.at(a.until)})
 	if !after.FirstOK.IsZero() {
@@ -112,18 +114,6 @@ func (s *stage) reportOne(a act, records []told) ActReport {
 	x.Kept = x.WithoutFailed > 0 && float64(x.WithFailed) <= fair*float64(x.WithoutFailed)
 	x.Reason = reasonOf(records, a.service, id, s.at(a.at), s.at(a.heal))
 	return x
-}
-
-// healthy is how many other instances of the service are up during an act.
-func (s *stage) healthy(a act) int {
-	n := serversPerService - 1
-	switch {
-	case a.fault == slowStart:
-		n = serversPerService
-	case a.service == "web" && a.at > s.plan[0].heal:
-		n = serversPerService // the newcomer serves by now
-	}
-	return n
 }
 
 // stopAfter is how long after its beginning a span saw its last failure; -1
@@ -211,7 +201,7 @@ func (s *stage) reportKill(ctx context.Context, a act, records []told) (ActRepor
 	killed := len(s.killed)
 	s.mu.Unlock()
 	x.Kept = killed == 1 && lost == 0 && changed == 0 && double == 0 && adopted >= 1
-	x.Reason = fmt.Sprintf("killed %d time, adopted %d journal entries, %d lost, %d double, %d changed", killed, adopted, lost, double, changed)
+	x.Reason = fmt.Sprintf("killed %d×, adopted %d journal entries, %d lost, %d double, %d changed", killed, adopted, lost, double, changed)
 	return x, nil
 }
 
@@ -243,11 +233,15 @@ func (s *stage) doubled(ctx context.Context) (n int, err error) {
 // Print writes the report as a table.
 func (r Report) Print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "act\tWITHOUT failed\tstop\tWITH failed\tstop\tback\thealthy kept\treason\t")
+	fmt.Fprintln(w, "act\tWITHOUT failed\tstop\tWITH failed\tstop\tback\thealthy kept\treason")
 	for _, x := range r.Acts {
-		fmt.Fprintf(w, "%d %s\t%s\t%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\n", x.Act, x.Name,
+		reason := x.Reason
+		if !x.Kept {
+			reason += "; BROKEN: " + x.Promise
+		}
+		fmt.Fprintf(w, "%d %s\t%s\t%s\t%s\t%s\t%s\t%.0f %%\t%s\n", x.Act, x.Name,
 			x.count(x.WithoutFailed), x.stop(x.WithoutStop), x.count(x.WithFailed), x.stop(x.WithStop), seconds(x.Back),
-			x.Capacity*100, x.Reason, map[bool]string{true: "", false: "BROKEN: " + x.Promise}[x.Kept])
+			x.Capacity*100, reason)
 	}
 	w.Flush()
 	fmt.Fprintf(out, "PROMISES %d/%d kept (%.0f s, %d requests). On AWS these times are x10, plus the proxy's own delay.\n", r.Kept, r.Promises, r.Seconds, r.Sent)

@@ -50,6 +50,16 @@ func (a Attributes) Map() map[string]string {
 	return m
 }
 
+// Registrable returns the attributes that RegisterInstance accepts for a record
+// that was read back: beside AWS_EC2_INSTANCE_ID Cloud Map refuses the address
+// that it filled in itself (RegisterInstance API reference).
+func (a Attributes) Registrable() Attributes {
+	if a.Get(AttrEC2) == "" {
+		return a
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(x Attribute) bool { return x.Key == AttrIPv4 })
+}
+
 // Reserved attribute names of Cloud Map (RegisterInstance API reference).
 const (
 	AttrIPv4       = "AWS_INSTANCE_IPV4"
