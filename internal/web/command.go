@@ -33,16 +33,16 @@ func (b *badRequest) Error() string { return b.what }
 
 func mistake(what, hint string) error { return &badRequest{http.StatusBadRequest, what, hint} }
 
-// command reads a body of type B, makes the event of it and hands that to the
-// mind. make may have answered itself: it returns a nil event then.
-func command[B any](s *Server, make func(http.ResponseWriter, *http.Request, B) (warden.Event, Accepted, error)) http.HandlerFunc {
+// command reads a body of type B, lets propose make the event of it and hands that to the
+// mind. propose may have answered itself: it returns a nil event then.
+func command[B any](s *Server, propose func(http.ResponseWriter, *http.Request, B) (warden.Event, Accepted, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body B
 		err := decode(w, r, &body)
 		var event warden.Event
 		var accepted Accepted
 		if err == nil {
-			event, accepted, err = make(w, r, body)
+			event, accepted, err = propose(w, r, body)
 		}
 		var bad *badRequest
 		switch {
