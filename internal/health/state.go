@@ -9,7 +9,6 @@ type State struct {
 	LastAt    Instant // end of the latest observation of any outcome
 	FailSince Instant // start of the first failure of the current failure run
 	PassSince Instant // start of the first pass of the current pass run
-	LastPass  Instant // end of the latest pass
 	Since     Instant // since when Status is what it is
 
 	recent uint64 // latest 32 outcomes, two bits each, newest lowest
@@ -57,7 +56,6 @@ func pass(s State, c Check, o Observation) State {
 	s.Passes = bump(s.Passes)
 	s.Probes = bump(s.Probes)
 	s.Fails, s.FailSince = 0, 0
-	s.LastPass = o.End
 	if !s.Ever || int(s.Passes) >= c.Rise {
 		s.Status = Healthy
 	}

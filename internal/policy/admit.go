@@ -12,7 +12,7 @@ import (
 type Bank struct {
 	Services []health.Instant // by ServiceView.Index: when the next removal is free
 	Returns  []health.Instant // by ServiceView.Index: when the next mass return is free
-	Global   health.Instant   // the same for the fleet, ahead of now by what was spent
+	Global   []health.Instant // removals within RemovalsGlobal.Per, oldest first
 	Recent   []health.Instant // removals within StormWindow, oldest first
 	Storm    bool             // latched (rule 8)
 }
@@ -24,7 +24,7 @@ type Bank struct {
 //
 // Admit takes the Bank over and returns it; its slices are grown in place.
 func Admit(b Bank, ps []Proposal, o Outlook, f FleetConfig, now health.Instant) (Bank, []Decision) {
-	b = b.settle(o, f, now)
+	b = b.Settle(o, f, now)
 	order := slices.Clone(ps)
 	slices.SortStableFunc(order, func(x, y Proposal) int {
 		return cmp.Or(
@@ -43,7 +43,7 @@ func Admit(b Bank, ps []Proposal, o Outlook, f FleetConfig, now health.Instant) 
 		}
 		if d.Why == NoReason {
 			d.Admitted, d.Why = true, p.Reason
-			b = b.spend(p, o, f, now)
+			b = b.spend(p, now)
 			if p.Action.Removes() {
 				taken[p.Service]++
 			}
@@ -53,16 +53,24 @@ func Admit(b Bank, ps []Proposal, o Outlook, f FleetConfig, now health.Instant) 
 	return b, out
 }
 
-// settle forgets what is long ago, and releases the storm latch when calm.
-func (b Bank) settle(o Outlook, f FleetConfig, now health.Instant) Bank {
-	for len(b.Recent) > 0 && b.Recent[0] <= now.Add(-f.StormWindow) {
-		b.Recent = b.Recent[1:]
-	}
+// Settle forgets what is long ago, and releases the storm latch when the fleet
+// is calm. Admit does so by itself; but where nothing fails nothing is put to it.
+func (b Bank) Settle(o Outlook, f FleetConfig, now health.Instant) Bank {
+	b.Recent = since(b.Recent, now.Add(-f.StormWindow))
+	b.Global = since(b.Global, now.Add(-f.RemovalsGlobal.Per))
 	if b.Storm && float64(o.Failing)*100 < f.StormCalm*float64(o.Targets) {
 		b.Storm = false
 		b.Recent = nil
 	}
 	return b
+}
+
+// since drops the instants up to then.
+func since(at []health.Instant, then health.Instant) []health.Instant {
+	for len(at) > 0 && at[0] <= then {
+		at = at[1:]
+	}
+	return at
 }
 
 func (b Bank) free(at []health.Instant, i int) health.Instant {
@@ -103,7 +111,7 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	if b.free(b.Services, p.Service) > now {
 		return Velocity
 	}
-	if every, burst := pace(f.RemovalsGlobal, o.Targets); b.Global.Sub(now) > every*time.Duration(burst-1) {
+	if len(b.Global) >= f.RemovalsGlobal.of(o.Targets) {
 		return VelocityGlobal
 	}
 	return NoReason
@@ -122,13 +130,12 @@ func allowance(c *Config, class health.Class, a Action, n int) int {
 	return k
 }
 
-// pace is the spacing of a fraction of total, and how many may come at once.
-func pace(f Fraction, total int) (every time.Duration, burst int) {
-	burst = max(f.Least, int(f.Percent*float64(total)/100), 1)
-	return f.Per / time.Duration(burst), burst
+// of is how many of total may be removed within Per.
+func (f Fraction) of(total int) int {
+	return max(f.Least, int(f.Percent*float64(total)/100), 1)
 }
 
-func (b Bank) spend(p Proposal, o Outlook, f FleetConfig, now health.Instant) Bank {
+func (b Bank) spend(p Proposal, now health.Instant) Bank {
 	grow := func(at []health.Instant) []health.Instant {
 		for len(at) <= p.Service {
 			at = append(at, 0)
@@ -142,8 +149,7 @@ func (b Bank) spend(p Proposal, o Outlook, f FleetConfig, now health.Instant) Ba
 	case p.Action == Remove && p.Class != health.Gone:
 		b.Services = grow(b.Services)
 		b.Services[p.Service] = now.Add(p.Config.Removals.every())
-		every, _ := pace(f.RemovalsGlobal, o.Targets)
-		b.Global = max(b.Global, now).Add(every)
+		b.Global = append(b.Global, now)
 		b.Recent = append(b.Recent, now)
 	}
 	return b
@@ -157,12 +163,18 @@ func (r Rate) every() time.Duration {
 	return r.Per / time.Duration(r.N)
 }
 
-// NextFree is when a removal of the service could be paid for again, as far as
-// velocity goes; zero: now.
-func (b Bank) NextFree(service int, o Outlook, f FleetConfig, now health.Instant) health.Instant {
-	at := max(b.free(b.Services, service), b.free(b.Returns, service))
-	every, burst := pace(f.RemovalsGlobal, o.Targets)
-	at = max(at, b.Global.Add(-every*time.Duration(burst-1)))
+// NextFree is when a proposal that velocity withholds could be paid for; zero:
+// now, as far as velocity goes.
+func (b Bank) NextFree(p Proposal, o Outlook, f FleetConfig, now health.Instant) health.Instant {
+	var at health.Instant
+	if p.Action == Bring {
+		at = b.free(b.Returns, p.Service)
+	} else {
+		at = b.free(b.Services, p.Service)
+		if n := len(b.Global) - f.RemovalsGlobal.of(o.Targets); n >= 0 {
+			at = max(at, b.Global[n].Add(f.RemovalsGlobal.Per))
+		}
+	}
 	if at <= now {
 		return 0
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -84,15 +83,21 @@ func massive(w World, c FleetConfig, now health.Instant) bool {
 		return true
 	}
 	return n >= c.MassTargets &&
-		distinct(recent, func(x Onset) uint64 { return x.Host }) >= c.MassHosts &&
-		distinct(recent, func(x Onset) int { return x.Service }) >= c.MassServices
+		spread(recent, c.MassHosts, func(x Onset) uint64 { return x.Host }) &&
+		spread(recent, c.MassServices, func(x Onset) int { return x.Service })
 }
 
-func distinct[T any, K cmp.Ordered](xs []T, key func(T) K) int {
-	keys := make([]K, len(xs))
-	for i, x := range xs {
-		keys[i] = key(x)
+// spread reports whether xs have at least so many different keys. It looks no
+// further than it must: a whole fleet may begin to fail at once.
+func spread[K comparable](xs []Onset, least int, key func(Onset) K) bool {
+	seen := make([]K, 0, max(least, 0))
+	for _, x := range xs {
+		if len(seen) >= least {
+			break
+		}
+		if k := key(x); !slices.Contains(seen, k) {
+			seen = append(seen, k)
+		}
 	}
-	slices.Sort(keys)
-	return len(slices.Compact(keys))
+	return len(seen) >= least
 }

@@ -30,7 +30,8 @@ type Rate struct {
 	Per time.Duration
 }
 
-// Fraction is Percent of a set per a duration, and at least Least events.
+// Fraction is Percent of a set within any stretch of a duration, and at least
+// Least events, never none.
 type Fraction struct {
 	Percent float64
 	Per     time.Duration

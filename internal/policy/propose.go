@@ -22,6 +22,8 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 	for i := range v.Members {
 		m := &v.Members[i]
 		switch {
+		case m.Busy: // it ends soon, and is judged then
+			p.Memos[i] = m.Memo
 		case m.Removing || m.Returning:
 			p.underWay(o, &v, i, now)
 		case m.Ours || m.Memo.Shadow || m.InitDown:
@@ -61,7 +63,7 @@ func wanted(s situation) (Action, Reason) {
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.New && !m.Ever && s.v.Config.Admission == Hold:
-		if m.Fails >= admissionFails {
+		if m.Fails >= admissionFails && m.Cause.ProvesReach() {
 			return HoldOut, NeverReady
 		}
 		return Keep, NoReason
@@ -73,8 +75,8 @@ func wanted(s situation) (Action, Reason) {
 	return Keep, NoReason
 }
 
-// admissionFails in a row, each proving reach, hold a newcomer out (rule 11).
-// Failures that prove nothing are Indeterminate and never counted.
+// admissionFails in a row that prove reach hold a newcomer out (rule 11).
+// Silence of a target that never passed is Indeterminate and never counted.
 const admissionFails = 2
 
 // in handles a member that gets traffic.
@@ -99,11 +101,11 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 		memo.Holding = now
 	}
 	m.Memo = memo // the hold rule reads it
-	r := firstRule(s)
+	r := firstRule(rules[:], s)
 	withheld := NoReason
 	if r != nil {
 		withheld = r.reason
-		if r.restarts {
+		if r.scope&restarts != 0 {
 			memo.Holding = 0
 		}
 		p.wake(v, m, r, o, now)
@@ -122,7 +124,8 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.propose(v, i, action, why, withheld)
 }
 
-// wake asks to be called again when a rule that withholds by time lifts.
+// wake asks to be called again when a rule that withholds by time lifts. Gates
+// lift when the fleet is assessed anew, and everything is judged then.
 func (p *Plan) wake(v *ServiceView, m *Member, r *rule, o Outlook, now health.Instant) {
 	switch r.reason {
 	case Holding:
@@ -135,8 +138,6 @@ func (p *Plan) wake(v *ServiceView, m *Member, r *rule, o Outlook, now health.In
 		p.wakeAt(m.Contended)
 	case CallFailed:
 		p.wakeAt(m.NotUntil)
-	case SelfDoubt:
-		p.wakeAt(o.DoubtUntil)
 	}
 }
 
@@ -172,6 +173,9 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 		standing = m.Memo.Standing
 	}
 	memo := m.Memo.become(standing, m.Memo.Reason, now)
+	if m.Ours {
+		memo.Reason = m.OutFor
+	}
 	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
 	p.wakeAt(at)
 	if withheld != NoReason {
@@ -202,13 +206,16 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
-	case st == Out && everythingFails(o, c, now):
+	case st == Out && everythingFails(o, c):
 		why = FailOpenAll
 	default:
 		return NoReason, NoReason, at
 	}
 	backoff := Backed(cfg, m.Removed)
+	asked := why == Operator || why == Retiring
 	switch {
+	case cfg.Mode == ModeOff && !asked:
+		withheld = Off
 	case o.Has(Frozen):
 		withheld = Frozen
 	case o.Has(Stopping):
@@ -217,7 +224,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		withheld, at = CallFailed, m.NotUntil
 	case why == Recovered && now < m.LastRemoved.Add(backoff):
 		withheld, at = Backoff, m.LastRemoved.Add(backoff)
-	case why == Recovered && v.Quarantine && cfg.RestoreUnproven > 0 &&
+	case !asked && m.Ours && v.Quarantine && cfg.RestoreUnproven > 0 &&
 		now > m.OutSince.Add(max(cfg.RestoreUnproven, backoff)):
 		withheld = RestoreUnproven
 	}
@@ -231,7 +238,7 @@ func earned(m *Member, c *Config) bool {
 
 // everythingFails is the readmission of rule 6: each was observed since the
 // start, none passes, every one is a Fail, and we do not doubt ourselves.
-func everythingFails(o Outlook, c Counts, now health.Instant) bool {
+func everythingFails(o Outlook, c Counts) bool {
 	return c.PastLine && c.Passing == 0 && c.Ever > 0 && c.Blind == 0 && c.Fails > 0 &&
 		!o.Has(SelfDoubt) && !o.Has(Unsynced)
 }

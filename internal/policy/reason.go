@@ -83,6 +83,7 @@ const (
 	OtherAccount Reason = "other-account"
 
 	// Rule 19 and 21: switches.
+	Off       Reason = "off"     // mode off: nothing is probed, nothing is written
 	Observing Reason = "observe" // mode observe: what would have been done is recorded, nothing is written
 	Frozen    Reason = "frozen"
 	Thawing   Reason = "thawing" // a freeze ran out, and the fleet is not healthy yet

@@ -18,73 +18,84 @@ type situation struct {
 type rule struct {
 	number    int // in docs/safety.md
 	reason    Reason
-	gone      bool // applies to owner evidence "gone", too
-	admission bool // applies to HoldOut, too
-	restarts  bool // when it lifts, failure runs and holds begin anew (rule 6)
-	says      string
+	scope     scope
+	says      string // what it wants to be true
 	withholds func(situation) bool
 }
+
+// scope is what a rule applies to, beside removals on what probes saw.
+type scope uint8
+
+const (
+	gone      scope = 1 << iota // owner evidence "gone", too
+	admission                   // HoldOut, too
+	restarts                    // when it lifts, failure runs and holds begin anew (rule 6)
+
+	always = gone | admission
+)
 
 // rules are asked in this order; the first that withholds gives the reason.
 // Share and velocity are asked last, by Admit, because they are spent.
 var rules = [...]rule{
-	{1, Unsynced, true, true, true, "the registry was read completely since the start",
+	{1, Unsynced, always | restarts, "the registry was read completely since the start",
 		func(s situation) bool { return s.o.Has(Unsynced) || !s.v.Listed }},
-	{1, Stale, true, true, true, "the listing of the service is fresh",
+	{1, Stale, always | restarts, "the listing of the service is fresh",
 		func(s situation) bool { return s.v.Stale }},
-	{13, LostJournal, true, true, true, "the journal is there",
+	{13, LostJournal, always | restarts, "the journal is there",
 		func(s situation) bool { return s.o.Has(LostJournal) }},
-	{21, Frozen, true, true, true, "no freeze is in force",
+	{21, Frozen, always | restarts, "no freeze is in force",
 		func(s situation) bool { return s.o.Has(Frozen) }},
-	{21, Thawing, true, true, true, "the fleet is healthy again after a freeze that ran out",
+	{21, Thawing, always | restarts, "the fleet is healthy again after a freeze that ran out",
 		func(s situation) bool { return s.o.Has(Thawing) }},
-	{21, Stopping, true, true, false, "the process is not about to end",
+	{21, Stopping, always, "the process is not about to end",
 		func(s situation) bool { return s.o.Has(Stopping) }},
-	{19, Retiring, true, true, true, "mapwarden is not leaving",
+	{19, Retiring, always | restarts, "mapwarden is not leaving",
 		func(s situation) bool { return s.o.Has(Retiring) }},
-	{2, SelfDoubt, false, true, true, "the checker does not doubt itself",
+	{19, Off, always | restarts, "the mode of the service is not off",
+		func(s situation) bool { return s.v.Config.Mode == ModeOff }},
+	{2, SelfDoubt, admission | restarts, "the checker does not doubt itself",
 		func(s situation) bool { return s.o.Has(SelfDoubt) }},
-	{20, OtherAccount, true, true, false, "the instance is of our own account",
+	{20, OtherAccount, always, "the instance is of our own account",
 		func(s situation) bool { return s.m.Other }},
-	{18, Route53Check, true, true, false, "the service has no Route 53 check",
+	{18, Route53Check, always, "the service has no Route 53 check",
 		func(s situation) bool { return s.v.Blocked == Route53Check }},
-	{14, EvidenceMissing, true, true, false, "somebody vouches for probes as evidence (quarantine.evidence)",
+	{14, EvidenceMissing, always, "somebody vouches for probes as evidence (quarantine.evidence)",
 		func(s situation) bool { return s.v.Blocked == EvidenceMissing }},
-	{13, ForeignOut, true, true, false, "nobody else has set it UNHEALTHY",
+	{13, ForeignOut, always, "nobody else has set it UNHEALTHY",
 		func(s situation) bool { return s.m.Foreign }},
-	{16, OwnerAnswered, false, true, false, "no other writer spoke lately",
+	{16, OwnerAnswered, admission, "no other writer spoke lately",
 		func(s situation) bool { return s.now < s.m.Yield }},
-	{16, Contended, false, true, false, "nobody else changes its status",
+	{16, Contended, admission, "nobody else changes its status",
 		func(s situation) bool { return s.now < s.m.Contended }},
-	{16, CallFailed, true, true, false, "the lever's latest procedure did not fail just now",
+	{16, CallFailed, always, "the lever's latest procedure did not fail just now",
 		func(s situation) bool { return s.now < s.m.NotUntil }},
-	{3, NotProbeable, false, true, false, "the instance can be probed",
+	{3, NotProbeable, admission, "the instance can be probed",
 		func(s situation) bool { return !s.m.probed() }},
-	{3, PathUnproven, false, true, false, "the latest observation is conclusive",
+	{3, PathUnproven, admission, "the latest observation is conclusive",
 		func(s situation) bool { return s.m.Last == health.Indeterminate }},
-	{4, CheckUnproven, false, true, false, "the check is proven on this service",
+	{4, CheckUnproven, admission, "the check is proven on this service",
 		func(s situation) bool { return !s.v.Armed }},
-	{4, NeverPassed, false, false, false, "this incarnation has passed before",
+	{4, NeverPassed, 0, "this incarnation has passed before",
 		func(s situation) bool { return !s.m.Ever }},
-	{10, WarmUp, false, false, true, "the warm-up is over",
+	{10, WarmUp, restarts, "the warm-up is over",
 		func(s situation) bool { return s.now < s.o.WarmSince.Add(s.v.Config.WarmUp) }},
-	{10, TargetWarmUp, false, false, false, "it was probed often enough since the start",
+	{10, TargetWarmUp, 0, "it was probed often enough since the start",
 		func(s situation) bool { return s.m.Probes < s.v.Config.WarmUpProbes }},
-	{6, FailOpen, false, true, true, "enough of the service passes (fail-open line)",
+	{6, FailOpen, admission | restarts, "enough of the service passes (fail-open line)",
 		func(s situation) bool { return s.c.PastLine }},
-	{6, AwaitingPeers, false, true, false, "every other instance was looked at since it began to fail",
+	{6, AwaitingPeers, admission, "every other instance was looked at since it began to fail",
 		awaitingPeers},
-	{7, LastHealthy, true, true, false, "somebody healthy is left to serve",
+	{7, LastHealthy, always, "somebody healthy is left to serve",
 		lastHealthy},
-	{12, Flapping, false, false, false, "it was removed fewer than 4 times in 24 h",
+	{12, Flapping, 0, "it was removed fewer than 4 times in 24 h",
 		func(s situation) bool { return s.m.Removed >= maxRemovals }},
-	{14, DrillFailed, false, true, false, "the restore drill did not fail",
+	{14, DrillFailed, admission, "the restore drill did not fail",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
-	{9, Holding, false, false, false, "the hold has passed",
+	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
 			return s.v.Quarantine && s.now < s.m.Memo.Holding.Add(s.v.Config.Hold)
 		}},
-	{14, DrillPending, false, true, false, "the restore drill is done",
+	{14, DrillPending, admission, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
 }
 
@@ -111,7 +122,7 @@ func lastHealthy(s situation) bool {
 	left := 0
 	for i := range s.v.Members {
 		p := &s.v.Members[i]
-		if p.Target == s.m.Target || p.isOut() || p.Last != health.Pass {
+		if p.Target == s.m.Target || p.isOut() || p.Gone || p.Last != health.Pass {
 			continue
 		}
 		if s.c.N == 2 && (!p.LastTwo || s.now.Sub(p.LastAt) > 2*s.v.Interval) {
@@ -124,13 +135,13 @@ func lastHealthy(s situation) bool {
 
 // applies reports whether the rule is asked at all for this removal.
 func (r *rule) applies(s situation) bool {
-	return (r.gone || !s.m.Gone) && (r.admission || s.action != HoldOut)
+	return (r.scope&gone != 0 || !s.m.Gone) && (r.scope&admission != 0 || s.action != HoldOut)
 }
 
-// firstRule returns the first rule that withholds, or nil.
-func firstRule(s situation) *rule {
-	for i := range rules {
-		if r := &rules[i]; r.applies(s) && r.withholds(s) {
+// firstRule returns the first of the rules that withholds, or nil.
+func firstRule(rs []rule, s situation) *rule {
+	for i := range rs {
+		if r := &rs[i]; r.applies(s) && r.withholds(s) {
 			return r
 		}
 	}

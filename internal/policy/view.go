@@ -23,29 +23,29 @@ type Member struct {
 	Passes    int // current pass run
 	PassSince health.Instant
 	LastAt    health.Instant // the latest observation
-	LastPass  health.Instant
-	LastTwo   bool // the latest two observations passed
-	Probes    int  // own conclusive probes since the warm-up began
-	Ever      bool // passed in this incarnation, also before a restart
-	New       bool // appeared after the first sync
+	LastTwo   bool           // the latest two observations passed
+	Probes    int            // own conclusive probes since the warm-up began
+	Ever      bool           // passed in this incarnation, also before a restart
+	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
 
 	// What the registry and the journal say.
 
-	Registered bool          // in the latest complete listing
-	Registry   health.Status // as the registry says
-	Foreign    bool          // UNHEALTHY in the registry, and not because of us
-	Other      bool          // of another account: counts, is never written
-	InitDown   bool          // UNHEALTHY since its registration, and never passed
-	Ours       bool          // an open entry says that it is out because of us
-	OutSince   health.Instant
-	HeldOut    bool // out by admission
+	Registry health.Status // as the registry says
+	Foreign  bool          // UNHEALTHY in the registry, and not because of us
+	Other    bool          // of another account: counts, is never written
+	InitDown bool          // UNHEALTHY since its registration, and never passed
+	Ours     bool          // an open entry says that it is out because of us
+	OutFor   Reason        // … and why
+	OutSince health.Instant
+	HeldOut  bool // out by admission
 
 	// What is under way.
 
 	Removing  bool           // a job is removing it
 	Returning bool           // a job is bringing it back
 	Pending   bool           // a status is written and not yet in effect
+	Busy      bool           // a drill or a release runs on it: nothing else may begin
 	Asked     bool           // an operator asked for its return
 	NotUntil  health.Instant // the lever's latest procedure failed; not again before this
 	Yield     health.Instant // its owner registered it again; not before this

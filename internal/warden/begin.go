@@ -28,8 +28,11 @@ func (w *Warden) configure(c Config) {
 			changed = true
 			continue
 		}
-		before := s.cfg
+		before, probe := s.cfg, s.probe
 		w.settle(s)
+		if s.probe != probe {
+			w.unlearn(s)
+		}
 		if !same(before, s.cfg) {
 			changed = true
 			w.renew(s)
@@ -59,6 +62,18 @@ func (w *Warden) renew(s *service) {
 	}
 }
 
+// unlearn forgets what the members of a service did under another check, and
+// recalls what they did under this one (rule 4). They were here before it.
+func (w *Warden) unlearn(s *service) {
+	for _, i := range s.members {
+		w.setFailing(i, false)
+		w.states[i] = health.State{}
+		w.slots[i].isNew = false
+		w.recall(s, i)
+		w.recallEntry(i)
+	}
+}
+
 // load takes what outlived the last process: open entries become targets
 // again at once, and what a crash cut short is continued. Neither waits for a
 // listing or a warm-up (rule 13).
@@ -68,6 +83,8 @@ func (w *Warden) load(e Loaded) {
 	if f := e.Memory.Freeze; f != nil && f.Until > w.wall(w.now) {
 		left := min(w.instant(f.Until).Sub(w.now), freezeMost)
 		w.frozen = freeze{until: w.now.Add(left), by: f.By, note: f.Note}
+	} else if f != nil && f.Until != 0 { // it ran out while no process was there
+		w.thaw = thaw{active: true}
 	}
 	entries := slices.Clone(e.Entries)
 	slices.SortFunc(entries, func(a, b lever.Entry) int {
@@ -104,9 +121,7 @@ func (w *Warden) adopt(entry lever.Entry) {
 			sl.memo.Standing = policy.Waiting
 		}
 	}
-	if entry.IsOut() && !entry.Waiting || entry.Restored {
-		w.states[i].Ever, w.states[i].Phase = true, health.Steady // it could not have been removed otherwise
-	}
+	w.recallEntry(i)
 	w.watch(s, i)
 	w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: entry.Reason, Lever: entry.Kind,
 		Detail: "adopted a journal entry in phase " + string(entry.Phase)})
@@ -118,12 +133,13 @@ func (w *Warden) adopt(entry lever.Entry) {
 	}
 }
 
-// stop lets no job begin to write; those that wrote are continued by the next
-// process where this one does not live to see their end (rule 21).
+// stop lets no job begin to write, or write once more; those that wrote are
+// continued by the next process where this one does not live to see their end
+// (rule 21).
 func (w *Warden) stop() {
 	w.stopping = true
 	for _, j := range slices.Clone(w.jobs) {
-		if !j.Sent() {
+		if !j.Pending() {
 			lj, c, replaced := j.Job.Cancel(policy.Stopping, !j.issued, w.now)
 			j.Job = lj
 			if replaced {

@@ -12,6 +12,7 @@ var restarting = [...]policy.Reason{policy.Unsynced, policy.LostJournal, policy.
 
 // assess sums up the fleet anew and notices gates that close or lift.
 func (w *Warden) assess() {
+	w.onset = false
 	for len(w.onsets) > 0 && w.onsets[0].At <= w.now.Add(-w.cfg.Fleet.MassWindow) {
 		w.onsets = w.onsets[1:]
 	}
@@ -107,6 +108,9 @@ func (w *Warden) keep() {
 	w.keepFreeze()
 	w.keepThaw()
 	w.assess()
+	storm := w.bank.Storm
+	w.bank = w.bank.Settle(w.outlook, w.cfg.Fleet, w.now)
+	w.stormMoved(storm)
 	for _, s := range w.services {
 		if s != nil {
 			w.keepService(s)
@@ -127,11 +131,7 @@ func (w *Warden) keepService(s *service) {
 		}
 		w.mark(s)
 	}
-	warming := w.now < w.warmSince.Add(s.cfg.Policy.WarmUp)
-	if s.warming && !warming {
-		w.restart(s)
-	}
-	s.warming = warming
+	w.keepWarm(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {
@@ -150,6 +150,29 @@ func (w *Warden) keepService(s *service) {
 	if !s.armed {
 		w.arm(s)
 	}
+}
+
+// keepWarm notices the end of the warm-up: runs and holds begin anew, so it is
+// asked before each judgement, not only once in a while.
+func (w *Warden) keepWarm(s *service) {
+	warming := w.now < w.warmSince.Add(s.cfg.Policy.WarmUp)
+	if s.warming && !warming {
+		w.restart(s)
+	}
+	s.warming = warming
+}
+
+// stormMoved tells of the storm latch where it is not as before.
+func (w *Warden) stormMoved(before bool) {
+	if w.bank.Storm == before {
+		return
+	}
+	detail := "too many removals in a short time: no more until the fleet is calm"
+	if !w.bank.Storm {
+		detail = "the fleet is calm again"
+	}
+	w.record(Record{Kind: FleetRecord, Reason: policy.Storm, Admitted: !w.bank.Storm, Detail: detail})
+	w.markAll()
 }
 
 // A check is armed for a service once so many of its instances passed it …

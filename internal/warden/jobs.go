@@ -75,7 +75,7 @@ func (w *Warden) issueDue() {
 
 func (w *Warden) called(e Called) {
 	for _, j := range w.jobs {
-		if j.id == e.Job && j.issued {
+		if j.id == e.Job && j.issued && j.call.Op == e.Result.Op {
 			w.step(j, e.Result)
 			return
 		}
@@ -195,6 +195,10 @@ func (w *Warden) endedIn(s *service, sl *slot, j *job) {
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
 		s.ghosts = append(s.ghosts, w.now.Add(ghostFor))
 	case lever.Yielded:
+		if sl.entry != nil { // it is ours still; whoever writes the opposite gets time to stop
+			sl.notUntil = w.now.Add(s.cfg.Policy.Yield)
+			return
+		}
 		w.yielded(s, sl)
 	}
 }

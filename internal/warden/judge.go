@@ -22,7 +22,7 @@ func (w *Warden) judge() {
 	dirty := w.dirty
 	w.dirty = nil // what is marked from here on is judged the next time
 	for _, index := range dirty {
-		if s := w.services[index]; s != nil {
+		if s := w.services[index]; s != nil && s.dirty {
 			proposals = append(proposals, w.propose(s)...)
 		}
 	}
@@ -32,9 +32,7 @@ func (w *Warden) judge() {
 	var decisions []policy.Decision
 	storm := w.bank.Storm
 	w.bank, decisions = policy.Admit(w.bank, proposals, w.outlook, w.cfg.Fleet, w.now)
-	if w.bank.Storm != storm {
-		w.record(Record{Kind: FleetRecord, Reason: policy.Storm, Admitted: !w.bank.Storm, Detail: "the storm latch moved"})
-	}
+	w.stormMoved(storm)
 	for _, d := range decisions {
 		w.decide(d)
 	}
@@ -42,6 +40,7 @@ func (w *Warden) judge() {
 
 // propose asks policy about one service and takes over its memos.
 func (w *Warden) propose(s *service) []policy.Proposal {
+	w.keepWarm(s)
 	s.dirty = false
 	plan := policy.Propose(w.outlook, w.view(s), w.now)
 	if plan.Counts.PastLine != s.pastLine {
@@ -112,13 +111,14 @@ func (w *Warden) view(s *service) policy.ServiceView {
 func (w *Warden) member(s *service, i int) policy.Member {
 	sl, st := &w.slots[i], &w.states[i]
 	verdict := quorum.Tally(w.votes(i), w.cfg.Quorum, w.now)
+	sl.removals = w.recent(sl.removals)
 	m := policy.Member{
 		Target: w.handle(i), Tie: sl.hash,
 		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
-		LastAt: st.LastAt, LastPass: st.LastPass, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
+		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
 		Probes: int(st.Probes), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
-		Registered: sl.registered, Registry: sl.registry, Other: sl.other || s.found.OtherAccount,
+		Registry: sl.registry, Other: sl.other || s.found.OtherAccount,
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
@@ -126,11 +126,12 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		m.LastRemoved = w.instant(sl.removals[n-1])
 	}
 	if e := sl.entry; e != nil && e.IsOut() {
-		m.Ours, m.OutSince, m.HeldOut = true, sl.outAt, e.Waiting
+		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
 	}
 	if j := sl.job; j != nil {
 		m.Removing = j.Goal == lever.ToOut
 		m.Returning = j.Goal == lever.ToIn
+		m.Busy = !m.Removing && !m.Returning
 		m.Pending = j.Pending()
 		m.HeldOut = m.HeldOut || j.Entry.Waiting
 	}
@@ -159,6 +160,9 @@ func (w *Warden) decide(d policy.Decision) {
 		w.withheld(s, i, d)
 		return
 	}
+	if sl.job != nil && d.Action != policy.Cancel {
+		return // a slot has at most one job
+	}
 	switch d.Action {
 	case policy.Remove, policy.HoldOut:
 		w.remove(s, i, d)
@@ -174,7 +178,7 @@ func (w *Warden) withheld(s *service, i int, d policy.Decision) {
 	sl := &w.slots[i]
 	switch d.Why {
 	case policy.Velocity, policy.VelocityGlobal:
-		if at := w.bank.NextFree(s.index, w.outlook, w.cfg.Fleet, w.now); at != 0 {
+		if at := w.bank.NextFree(d.Proposal, w.outlook, w.cfg.Fleet, w.now); at != 0 {
 			s.wake = min(s.wake, at)
 		}
 	}

@@ -27,6 +27,7 @@ func (w *Warden) servicesListed(e ServicesListed) {
 		}
 		seen[f.Service.ID] = true
 		s := w.service(f)
+		s.present = true
 		if s.found != f {
 			s.found = f
 			w.settle(s)
@@ -37,16 +38,22 @@ func (w *Warden) servicesListed(e ServicesListed) {
 	}
 	w.listed = true
 	for _, s := range slices.Clone(w.services) {
-		if s != nil && !seen[s.found.Service.ID] && !w.journalled(s) {
+		switch {
+		case s == nil || seen[s.found.Service.ID]:
+		case w.journalled(s):
+			s.present = false
+		default:
 			w.dropService(s)
 		}
 	}
 	w.sync()
 }
 
-// sync notices the first moment at which everything was listed completely.
+// sync notices the first moment at which everything was listed completely. A
+// service that the registry does not have any more is not waited for.
 func (w *Warden) sync() {
-	if w.synced || !w.listed || slices.ContainsFunc(w.services, func(s *service) bool { return s != nil && s.listed == 0 }) {
+	unlisted := func(s *service) bool { return s != nil && s.present && s.listed == 0 }
+	if w.synced || !w.listed || slices.ContainsFunc(w.services, unlisted) {
 		return
 	}
 	w.synced = true
@@ -87,7 +94,10 @@ func (w *Warden) instancesListed(e InstancesListed) {
 		}
 	}
 	s.listed = max(e.Started, 1)
-	s.stale = false
+	if s.stale {
+		s.stale = false
+		w.restart(s) // rule 6
+	}
 	w.mark(s)
 	w.sync()
 }

@@ -52,7 +52,7 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 		if !w.slots[i].failing && before.Ever {
 			a := w.slots[i].inc.Addr.As16()
 			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: fold(a), Service: w.slots[i].svc})
-			w.assess()
+			w.onset = true
 		}
 		w.setFailing(i, true)
 	}

@@ -49,7 +49,9 @@ func (w *Warden) Snapshot(now health.Instant) *Snapshot {
 			w.pages.pages[i] = w.draw(s)
 		}
 		page := w.pages.pages[i]
-		oldest = min(oldest, s.listed)
+		if s.present {
+			oldest = min(oldest, s.listed)
+		}
 		out.Services = append(out.Services, page)
 		out.Totals.add(page.Totals)
 	}

@@ -43,6 +43,14 @@ func (w *Warden) recall(s *service, i int) {
 	sl.removals = w.recent(w.known.removals[key])
 }
 
+// recallEntry: what was removed for failing, or was restored, has passed once:
+// it could not have been removed otherwise.
+func (w *Warden) recallEntry(i int) {
+	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
+		w.states[i].Ever, w.states[i].Phase = true, health.Steady
+	}
+}
+
 func (w *Warden) recallArmed(s *service) {
 	a, ok := w.known.armed[s.found.Service.ID]
 	if ok && a.Probe == s.probe {

@@ -18,6 +18,7 @@ type service struct {
 	members []int          // slot indexes, sorted by instance id
 	byID    map[string]int // instance id to slot index
 
+	present  bool           // in the latest complete listing of services
 	listed   health.Instant // start of the latest complete listing; 0: none
 	empties  int            // complete listings in a row that were empty though we know instances
 	stale    bool

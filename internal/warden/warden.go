@@ -44,6 +44,7 @@ type Warden struct {
 
 	paths   paths
 	onsets  []policy.Onset
+	onset   bool // onsets were added since the latest assess
 	bank    policy.Bank
 	outlook policy.Outlook
 
@@ -90,6 +91,9 @@ func (w *Warden) Handle(now health.Instant, events []Event) []Effect {
 	w.issueDue()
 	if now >= w.nextKeep {
 		w.keep()
+	}
+	if w.onset {
+		w.assess()
 	}
 	w.judge()
 	w.askWake()
