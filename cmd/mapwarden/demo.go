@@ -20,11 +20,11 @@ const demoProfile = `targets: {allow: [127.0.0.0/8]}
 pace: {custom_health_delay: 3s, cancel_margin: 500ms, operation_poll: 100ms, settle: 3s, retry: 100ms, operation_deadline: 12s}
 defaults:
   check: {http: {path: /}, interval: 500ms, timeout: 400ms, confirm: 200ms, fall: 4, rise: 2, return: {passes: 3, over: 1.5s}}
-  safety: {warmup: 6s, abstain: 6s, removals: 1/1s, removals_global: 1%/6s, restores: 1/100ms}
+  safety: {warmup: 6s, abstain: 6s, removals: 1/1s, removals_global: 20%/6s, restores: 1/100ms}
   quarantine: {hold: 3s}
 `
 
-const demoShortened = "default / 10: interval 0.5s confirm 0.2s fall 4 hold 3s warm-up 6s abstain 6s removals 1/1s, return 3 passes over 1.5s; Cloud Map delay 3s, poll 1s\n" +
+const demoShortened = "default / 10: interval 0.5s confirm 0.2s fall 4 hold 3s warm-up 6s abstain 6s removals 1/1s, return 3 passes over 1.5s; Cloud Map delay 3s, poll 1s;\n  removals_global 20%/6s, because 1 % of so small a fleet is nothing\n" +
 	"  18+18 servers in 3+3 services, 200 requests/s to each; clients refresh every 0.5s, wait 1s for an answer, never retry"
 
 func (a *app) demoCommand() *cobra.Command {

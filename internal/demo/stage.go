@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,6 +36,7 @@ type stage struct {
 	opening  time.Time // when the plan began
 
 	mu      sync.Mutex
+	ports   *ports
 	daemons map[side]*checker
 	servers map[place]*server
 	clients []*process
@@ -64,6 +64,7 @@ type server struct {
 // set starts everything, and returns when both daemons are ready to judge.
 func (s *stage) set(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(ctx)
+	s.ports = newPorts()
 	s.servers, s.daemons = map[place]*server{}, map[side]*checker{}
 	for _, step := range []func(context.Context) error{s.startRegistry, s.startFleet, s.startDaemons, s.startClients, s.awaitDaemons} {
 		if err := step(ctx); err != nil {
@@ -149,16 +150,14 @@ func (s *stage) startFleet(ctx context.Context) error {
 	return g.Wait()
 }
 
-// place reserves an address for a server.
+// place gives a server its address.
 func (s *stage) place(p place, service health.Service) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	address, err := s.ports.free()
 	if err != nil {
 		return err
 	}
-	address := l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.servers[p] = &server{place: p, service: service, address: address.String(), attributes: attributes(p, address)}
 	return nil
 }
