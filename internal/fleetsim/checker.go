@@ -195,8 +195,9 @@ func (p *process) carry(e warden.Effect) {
 	case warden.Wake:
 		p.wake++
 		wake := p.wake
-		p.at(max(e.At, p.instant()), func() {
+		p.at(max(e.At, p.instant().Add(grain)), func() {
 			if p.wake == wake {
+				p.c.s.judge.woken()
 				p.tell(warden.Tick{})
 			}
 		})
@@ -209,6 +210,9 @@ func (p *process) carry(e warden.Effect) {
 		p.after(0, func() { p.c.kill(0) })
 	}
 }
+
+// grain is how exactly a timer keeps its time, at best.
+const grain = time.Millisecond
 
 // learnDelay is how long a memory takes to be durable: a death within it
 // loses it.

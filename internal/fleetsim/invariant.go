@@ -40,7 +40,7 @@ func (j *judge) sends(p *process, c lever.Call) {
 	if removes && entry != nil {
 		j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
 		j.fleet(p, svc, what)
-		j.shares(p, svc, cfg, what, c.Instance, entry.Waiting)
+		j.line(p, svc, cfg, what, c.Instance)
 	}
 }
 
@@ -130,46 +130,68 @@ func (j *judge) members(p *process, svc *service, listed bool) []string {
 	return sortedKeys(ids)
 }
 
-// shares checks the fail-open line (rule 6) and the budgets (rule 7).
-func (j *judge) shares(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
+// sums are a service's, as one process was shown it and its disk has it.
+type sums struct {
+	n       int
+	ever    int // ever passed
+	passing int // of them, by their latest observation
+	out     int // but for the instance in question
+	others  int // in and passing, but for the instance in question
+}
+
+func (j *judge) sums(p *process, svc *service, id string) sums {
+	var c sums
 	ids := j.members(p, svc, true)
-	ever, passing, others, out := 0, 0, 0, 0
 	for _, other := range ids {
 		x := j.sight(key{svc.ID, other})
 		e := p.c.disk.entry(svc.ID, other)
-		isOut := e != nil && e.IsOut() || x.foreign >= 2
+		isOut := x.foreign >= 2 || e != nil && (e.IsOut() || e.Phase == lever.Intended && e.Kind != lever.Drill)
 		if j.everPassed(p, svc, other) {
-			ever++
+			c.ever++
 			if x.last == health.Pass {
-				passing++
+				c.passing++
 			}
 		}
-		if other != id && isOut {
-			out++
-		}
-		if other != id && !isOut && x.last == health.Pass {
-			others++
+		switch {
+		case other == id:
+		case isOut:
+			c.out++
+		case x.last == health.Pass:
+			c.others++
 		}
 	}
-	n := max(len(ids), len(j.members(p, svc, false)))
-	share := cfg.Policy.MaxOut
-	hard := j.sight(key{svc.ID, id}).hard
-	if hard || waiting {
+	c.n = max(len(ids), len(j.members(p, svc, false)))
+	return c
+}
+
+// line checks the fail-open line (rule 6) and that somebody is left (rule 7).
+func (j *judge) line(p *process, svc *service, cfg warden.ServiceConfig, what, id string) {
+	c := j.sums(p, svc, id)
+	if float64(c.passing)*100 < cfg.Policy.FailOpen*float64(c.ever) {
+		j.fail("%s past the fail-open line: %d of %d pass", what, c.passing, c.ever)
+	}
+	if c.others == 0 {
+		j.fail("%s, and nobody else is in and passes", what)
+	}
+}
+
+// budget checks the shares of rule 7 at the moment at which a removal is
+// journalled: what it was admitted on may change while it is carried out.
+func (j *judge) budget(p *process, svc *service, e *lever.Entry) {
+	c, cfg := j.sums(p, svc, e.Instance), j.s.config(svc)
+	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting
+	if hard {
 		share = cfg.Policy.MaxOutHard
 	}
-	allowed := int(share * float64(n) / 100)
-	if n >= 2 {
+	allowed := int(share * float64(c.n) / 100)
+	if c.n >= 2 {
 		allowed = max(allowed, 1)
 	}
-	switch {
-	case float64(passing)*100 < cfg.Policy.FailOpen*float64(ever):
-		j.fail("%s past the fail-open line: %d of %d pass", what, passing, ever)
-	case out+1 > allowed:
-		j.fail("%s beyond the budget: %d of %d are out already, %d may be", what, out, n, allowed)
-	case others == 0:
-		j.fail("%s, and nobody else is in and passes", what)
-	case n == 2 && !hard && !waiting:
-		j.fail("%s on soft evidence, one of two", what)
+	if c.out+1 > allowed {
+		j.fail("the removal of %s is beyond the budget: %d of %d are out already, %d may be", e.Instance, c.out, c.n, allowed)
+	}
+	if c.n == 2 && !hard {
+		j.fail("the removal of %s rests on soft evidence, one of two", e.Instance)
 	}
 }
 

@@ -12,6 +12,19 @@ import (
 // key names an instance: service id, instance id.
 type key [2]string
 
+// mostTicks is how many Ticks a mind may reasonably ask for in a second.
+const mostTicks = 200
+
+// woken counts Ticks: a mind that asks for one after the other burns a core.
+func (j *judge) woken() {
+	if second := j.s.now.Truncate(time.Second); second != j.second {
+		j.second, j.ticks = second, 0
+	}
+	if j.ticks++; j.ticks == mostTicks {
+		j.fail("the mind asked to be woken %d times within a second", mostTicks)
+	}
+}
+
 // sight is what one process was shown of one instance.
 type sight struct {
 	inc     health.Incarnation
@@ -55,6 +68,9 @@ type judge struct {
 	phases   map[key]stay
 	raced    map[key]bool // its owner wrote while our own write was on its way
 	fairFrom time.Duration
+
+	second time.Duration // in which ticks are counted
+	ticks  int
 }
 
 // removal is one that was begun.
@@ -219,7 +235,11 @@ func (j *judge) journalled(c *checker) {
 			continue
 		}
 		j.phases[k] = stay{e.Phase, j.s.now}
-		if e.Phase == lever.Intended && e.Kind != lever.Drill && !e.Waiting {
+		if e.Phase != lever.Intended || e.Kind == lever.Drill || c.proc == nil {
+			continue
+		}
+		j.budget(c.proc, j.s.registry.byID(k[0]), &e)
+		if !e.Waiting {
 			j.begun(k)
 		}
 	}

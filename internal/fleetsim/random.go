@@ -1,0 +1,220 @@
+package fleetsim
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Random returns the story of a seed: a fleet, a time in which much goes
+// wrong, and then a calm in which everything must come right again. The same
+// seed is always the same story; its Text is a script like any other.
+func Random(seed uint64) Story {
+	a := &author{r: rand.New(rand.NewPCG(seed, 0x6d6170776172))}
+	a.fleet(seed)
+	a.trouble()
+	a.calm()
+	story, err := Parse(fmt.Sprintf("seed %d", seed), a.text.String())
+	if err != nil {
+		panic(fmt.Sprintf("fleetsim: the story of seed %d is no story: %v\n%s", seed, err, a.text.String()))
+	}
+	return story
+}
+
+// author writes a random script.
+type author struct {
+	r       *rand.Rand
+	text    strings.Builder
+	plan    []planned
+	casts   []cast
+	scale   time.Duration   // what lasts a second in profile local lasts this long
+	claimed map[string]bool // instances that somebody else than us may have left out
+}
+
+// planned is a statement with a time.
+type planned struct {
+	at   time.Duration
+	text string
+}
+
+// cast is one service of a random script.
+type cast struct {
+	name   string
+	custom bool
+	size   int
+}
+
+func (a *author) say(format string, args ...any) { fmt.Fprintf(&a.text, format+"\n", args...) }
+
+func (a *author) at(at time.Duration, format string, args ...any) {
+	a.plan = append(a.plan, planned{at, fmt.Sprintf(format, args...)})
+}
+
+// chance is true once in n times.
+func (a *author) chance(n int) bool { return a.r.IntN(n) == 0 }
+
+// between is a duration between two numbers of seconds of profile local.
+func (a *author) between(from, to int) time.Duration {
+	ms := int64(from*1000) + a.r.Int64N(int64(to-from)*1000)
+	return time.Duration(ms) * a.scale / 1000
+}
+
+func pick[T any](a *author, from ...T) T { return from[a.r.IntN(len(from))] }
+
+func (a *author) fleet(seed uint64) {
+	a.claimed = map[string]bool{}
+	profile := "demo"
+	a.scale = time.Second / 10
+	if a.chance(6) {
+		profile, a.scale = "local", time.Second
+	}
+	more := ""
+	if a.chance(5) {
+		more += " lag=" + (3 * a.scale).String()
+	}
+	if a.chance(5) {
+		more += " admission=trust"
+	}
+	if a.chance(4) {
+		more += " operation_delay=" + pick(a, "0s", "2s", "5s")
+	}
+	a.say("config profile=%s mode=enforce seed=%d%s", profile, seed, more)
+	for i := range 1 + a.r.IntN(4) {
+		c := cast{name: string(rune('a' + i)), custom: a.chance(2), size: 1 + a.r.IntN(9)}
+		if a.chance(8) {
+			c.size = 20 + a.r.IntN(20)
+		}
+		check := "none"
+		if c.custom {
+			check = "custom"
+		}
+		zones := pick(a, "", " zones=x,y", " zones=x,y,z")
+		a.say("service sim/%s check=%s instances=%d%s", c.name, check, c.size, zones)
+		a.casts = append(a.casts, c)
+	}
+}
+
+// some is a service, one of its instances or a run of them.
+func (a *author) some() string {
+	c := pick(a, a.casts...)
+	switch {
+	case a.chance(12):
+		return c.name
+	case c.size > 2 && a.chance(4):
+		from := 1 + a.r.IntN(c.size-1)
+		return fmt.Sprintf("%s-%d..%d", c.name, from, from+a.r.IntN(min(4, c.size-from+1)))
+	}
+	return a.one(c)
+}
+
+func (a *author) one(c cast) string { return fmt.Sprintf("%s-%d", c.name, 1+a.r.IntN(c.size)) }
+
+// Trouble lasts from the end of the warm-up for up to half an hour of profile
+// local; every fault is its own and may meet any other.
+const (
+	troubleFrom = 20   // seconds of profile local
+	troubleTo   = 1800 // seconds of profile local
+	calmFor     = 5400 // longer than the longest back-off
+)
+
+func (a *author) trouble() {
+	for range 5 + a.r.IntN(25) {
+		a.fault(a.between(troubleFrom, troubleTo))
+	}
+}
+
+func (a *author) fault(at time.Duration) {
+	later := func(from, to int) time.Duration { return min(at+a.between(from, to), troubleTo*a.scale) }
+	who := a.some()
+	switch a.r.IntN(22) {
+	case 0, 1, 2, 3:
+		a.at(at, "%s %s", pick(a, "crash", "reset", "hang", "fail", "vanish"), who)
+		a.at(later(10, 900), "recover %s", who)
+	case 4:
+		a.at(at, "slowstart %s %s", who, a.between(10, 300))
+	case 5:
+		a.at(at, "gray %s %d%%", who, 10+a.r.IntN(80))
+		a.at(later(10, 900), "recover %s", who)
+	case 6:
+		a.at(at, "flap %s %s", who, a.between(20, 120))
+		a.at(later(60, 900), "recover %s", who)
+	case 7:
+		a.at(at, "cut 10.%d.%d.0/24", 1+a.r.IntN(len(a.casts)), a.r.IntN(3))
+		a.at(later(10, 300), "heal")
+	case 8, 9:
+		a.at(at, "registry %s", pick(a, "error", "empty", "void", "partial", "silent", "throttle"))
+		a.at(later(5, 300), "registry ok")
+	case 10, 11:
+		a.at(at, "%s %s", pick(a, "lose-answer", "lose-call"),
+			pick(a, "RegisterInstance", "DeregisterInstance", "UpdateInstanceCustomHealthStatus", "GetInstance", "GetOperation"))
+	case 12:
+		a.at(at, "fail-operation")
+	case 13, 14:
+		a.at(at, "kill for %s", a.between(1, 120))
+	case 15:
+		op := pick(a, "journal-put", "journal-update", "journal-close", "GetInstance", "RegisterInstance", "DeregisterInstance",
+			"UpdateInstanceCustomHealthStatus", "GetInstancesHealthStatus", "GetOperation")
+		a.at(at, "kill-at %s %s for %s", op, pick(a, "before", "after", "answered"), a.between(1, 60))
+	case 16:
+		a.at(at, "pause %s", a.between(1, 90))
+	case 17:
+		a.at(at, "clock %s", pick(a, "+1h", "-1h", "+500ms", "-2s"))
+	case 18:
+		a.at(at, "doubt %s", pick(a, "descriptors", "ports", "sentinel", "late"))
+	case 19:
+		a.at(at, "freeze%s", pick(a, "", " cancel-pending"))
+		a.at(later(10, 300), "unfreeze")
+	case 20:
+		a.at(at, "restore %s", pick(a, who, "all"))
+	case 21:
+		a.owner(at)
+	}
+}
+
+// owner lets somebody else write to the registry.
+func (a *author) owner(at time.Duration) {
+	c := pick(a, a.casts...)
+	id := a.one(c)
+	a.claimed[id] = true
+	switch n := a.r.IntN(5); {
+	case n == 0 && c.custom:
+		a.at(at, "foreign %s %s", id, pick(a, "UNHEALTHY", "HEALTHY"))
+	case n <= 1:
+		a.at(at, "register %s-%d ready=%s", c.name, c.size+1+a.r.IntN(3), a.between(1, 120))
+	case n == 2:
+		a.at(at, "deregister %s", id)
+	case n == 3:
+		a.at(at, "reregister %s address=new", id)
+	default:
+		a.at(at, "reregister %s version=2", id)
+	}
+}
+
+// calm ends all trouble and says what must be true long after it.
+func (a *author) calm() {
+	calm := troubleTo * a.scale
+	a.at(calm, "heal")
+	a.at(calm, "registry ok")
+	a.at(calm, "unfreeze")
+	a.at(calm, "start")
+	for _, c := range a.casts {
+		a.at(calm+time.Millisecond, "recover %s", c.name)
+	}
+	slices.SortStableFunc(a.plan, func(x, y planned) int { return cmp.Compare(x.at, y.at) })
+	for _, p := range a.plan {
+		a.say("at %s %s", p.at, p.text)
+	}
+	a.say("run %s", calm+calmFor*a.scale)
+	a.say("expect lost 0")
+	a.say("expect double 0")
+	for _, c := range a.casts {
+		for n := 1; n <= c.size; n++ {
+			if id := fmt.Sprintf("%s-%d", c.name, n); !a.claimed[id] {
+				a.say("expect in %s", id)
+			}
+		}
+	}
+}
