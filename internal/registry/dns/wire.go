@@ -44,27 +44,37 @@ func decode(packet []byte) (query, bool) {
 		q.problem = notImplemented
 		return q, true
 	}
-	whole := new(wire.Msg)
-	if !plausible(packet) || whole.Unpack(packet) != nil || len(whole.Question) != 1 {
+	whole, ok := unpack(packet)
+	if !ok {
+		q.problem = formatError
+		return q, true
+	}
+	asked := whole.Question[0]
+	labels, err := parse(asked.Name)
+	if err != nil {
 		q.problem = formatError
 		return q, true
 	}
 	q.asked = whole
 	q.problem = q.readEDNS()
-	asked := whole.Question[0]
-	labels, err := parse(asked.Name)
-	if err != nil {
-		q.problem = formatError
-	}
 	q.question = question{name: labels, kind: kind(asked.Qtype), class: asked.Qclass}
 	return q, true
 }
 
-// plausible reports whether the header counts what a query has: one question,
-// at most a record to compare with (RFC 1995), EDNS and a signature.
-func plausible(packet []byte) bool {
+// unpack reads the sections of a query: one question, at most a record to
+// compare with (RFC 1995), EDNS and a signature. The library takes a message
+// that ends early for a shorter one; here it is no message.
+func unpack(packet []byte) (*wire.Msg, bool) {
 	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
-	return count(4) == 1 && count(6) == 0 && count(8) <= 1 && count(10) <= 2
+	if count(4) != 1 || count(6) != 0 || count(8) > 1 || count(10) > 2 {
+		return nil, false
+	}
+	m := new(wire.Msg)
+	if m.Unpack(packet) != nil || len(m.Question) != 1 || len(m.Ns) != count(8) || len(m.Extra) != count(10) {
+		return nil, false
+	}
+	// Type and class 0 are reserved, and what the library reads past the end.
+	return m, m.Question[0].Qtype != 0 && m.Question[0].Qclass != 0
 }
 
 // readEDNS notes what the asker can take (RFC 6891).
