@@ -150,7 +150,7 @@ func (j Job) verifyStatus(found bool, s health.Status, now health.Instant) (Job,
 		return j.retract(NotApplied, "the call of the process before had no effect", now)
 	case !j.rewritten:
 		j.rewritten, j.doubtful = true, true
-		return j.read(now)
+		return j.read(0)
 	}
 	return j.retract(Yielded, "written twice, and something else writes the opposite", now)
 }

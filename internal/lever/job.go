@@ -39,17 +39,18 @@ func (e End) String() string {
 type step uint8
 
 const (
-	stepPut     step = iota // the entry is being opened
-	stepRead                // re-reading right before the write
-	stepMark                // journalling that the call may be sent
-	stepSend                // the call to the registry
-	stepNote                // journalling that it was accepted
-	stepPoll                // waiting for the operation to end
-	stepAwait               // waiting for a custom status to take effect
-	stepSettle              // the answer was lost: watching whether the call took effect
-	stepVerify              // reading back
-	stepFinish              // journalling the effect
-	stepRetract             // journalling that there was none
+	stepPut      step = iota // the entry is being opened
+	stepIdentify             // is it the same incarnation still? (its status does not tell)
+	stepRead                 // re-reading right before the write
+	stepMark                 // journalling that the call may be sent
+	stepSend                 // the call to the registry
+	stepNote                 // journalling that it was accepted
+	stepPoll                 // waiting for the operation to end
+	stepAwait                // waiting for a custom status to take effect
+	stepSettle               // the answer was lost: watching whether the call took effect
+	stepVerify               // reading back
+	stepFinish               // journalling the effect
+	stepRetract              // journalling that there was none
 	stepDone
 )
 
@@ -103,7 +104,7 @@ type Job struct {
 func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call) {
 	j := Job{Goal: g, Entry: e, pace: p.WithDefaults(), epoch: epoch}
 	if g == ToIn && e.Version != 0 {
-		return j.read(now)
+		return j.read(0)
 	}
 	j.step, j.opened = stepPut, e.Version == 0
 	j.Entry.Phase = Intended
@@ -117,8 +118,8 @@ func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call)
 // out, and yet there (somebody else's word: the job Yielded); or back, and
 // gone again (Gone). The registry is read once more; where it does not bear
 // that out, nothing changes (NotApplied). Nothing but the journal is written.
-func Release(e Entry, p Pace, epoch int64, now health.Instant) (Job, Call) {
-	return Job{Goal: ToRelease, Entry: e, pace: p.WithDefaults(), epoch: epoch}.read(now)
+func Release(e Entry, p Pace, epoch int64) (Job, Call) {
+	return Job{Goal: ToRelease, Entry: e, pace: p.WithDefaults(), epoch: epoch}.read(0)
 }
 
 // Resume continues what an earlier process left in the journal. A phase whose
@@ -173,7 +174,7 @@ func (j Job) Cancel(why policy.Reason, parked bool, now health.Instant) (next Jo
 		j.tries, j.readAt = 0, now
 		j, c = j.mark(Returning, now)
 		return j, c, true
-	case j.step == stepRead && parked && !j.doubtful:
+	case (j.step == stepIdentify || j.step == stepRead) && parked && !j.doubtful:
 		j, c = j.retractCancelled(why, now)
 		return j, c, true
 	case j.step < stepSend:
@@ -201,6 +202,8 @@ func Step(j Job, r Result, now health.Instant) (Job, Call) {
 	switch j.step {
 	case stepPut:
 		return j.afterPut(r, now)
+	case stepIdentify:
+		return j.afterIdentify(r, now)
 	case stepRead:
 		return j.afterRead(r, now)
 	case stepMark:
@@ -273,7 +276,7 @@ func (j Job) write() Call {
 // lookup is the call that shows the present state of what the job changes.
 func (j Job) lookup(at health.Instant) Call {
 	op := ReadInstance
-	if j.Entry.Kind == CustomStatus {
+	if j.Entry.Kind == CustomStatus && j.step != stepIdentify {
 		op = ReadStatus
 	}
 	return Call{Op: op, At: at, Service: j.Entry.Service, Instance: j.Entry.Instance}

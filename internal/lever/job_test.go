@@ -39,6 +39,7 @@ func TestRereadDecides(t *testing.T) {
 		{"quarantine again", "another address lives there now", func(w *world) { w.attrs = moved }, lever.Yielded, lever.Returned},
 		{"restore", "its owner registered it again", func(w *world) { w.attrs = recoloured }, lever.Yielded, ""},
 		{"status out", "somebody set it UNHEALTHY", func(w *world) { w.status = health.Unhealthy }, lever.Yielded, ""},
+		{"status out", "another address lives there now", func(w *world) { w.attrs = moved }, lever.Yielded, ""},
 		{"status out", "its status is unknown", func(w *world) { w.status = health.Unknown }, lever.NotApplied, ""},
 		{"status out", "its owner took it away", func(w *world) { w.attrs = nil }, lever.Gone, ""},
 		{"status in", "somebody set it HEALTHY", func(w *world) { w.status = health.Healthy }, lever.Applied, ""},
@@ -245,7 +246,7 @@ func TestReleaseIsNotCancelled(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld()
 		e := scenarioNamed(t, "release of what is out").ready(w)
-		j, c := lever.Release(e, lever.Pace{}, epoch, w.now)
+		j, c := lever.Release(e, lever.Pace{}, epoch)
 		j, _, replaced := j.Cancel(policy.Stopping, parked, w.now)
 		if replaced {
 			t.Error("a release was replaced")

@@ -81,7 +81,7 @@ func run(w *world, s scenario, fateOf func(n int, c lever.Call) fate) (lever.Job
 	var c lever.Call
 	e := s.ready(w)
 	if s.goal == lever.ToRelease {
-		j, c = lever.Release(e, lever.Pace{}, epoch, w.now)
+		j, c = lever.Release(e, lever.Pace{}, epoch)
 	} else {
 		j, c = lever.Start(s.goal, e, lever.Pace{}, epoch, w.now)
 	}

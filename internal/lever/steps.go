@@ -15,7 +15,7 @@ func (j Job) afterPut(r Result, now health.Instant) (Job, Call) {
 	if j.cancel != "" {
 		return j.retractCancelled(j.cancel, now)
 	}
-	return j.read(now)
+	return j.read(0)
 }
 
 // unwritten ends a job whose entry could not be opened or changed: the journal
@@ -27,7 +27,29 @@ func (j Job) unwritten(r Result, now health.Instant) (Job, Call) {
 	return j.done(NotApplied, now)
 }
 
-func (j Job) read(now health.Instant) (Job, Call) {
+// read looks, not before at, whether the write is still the right thing.
+func (j Job) read(at health.Instant) (Job, Call) {
+	j.step = stepRead
+	if j.Entry.Kind == CustomStatus && j.Goal == ToOut {
+		j.step = stepIdentify
+	}
+	return j, j.lookup(at)
+}
+
+func (j Job) afterIdentify(r Result, now health.Instant) (Job, Call) {
+	switch {
+	case j.cancel != "" && !j.doubtful:
+		return j.retractCancelled(j.cancel, now)
+	case r.Fault != OK && r.Fault != NotFound:
+		return j.unread(r, now)
+	case !r.Found || r.Fault != OK:
+		return j.drop(Gone, "no longer registered", now)
+	case j.moved(r.Attributes):
+		return j.drop(Yielded, "registered anew with another address", now)
+	}
+	if !r.Attributes.Equal(j.Entry.Attributes) {
+		j.Entry.Attributes, j.marked = r.Attributes, false
+	}
 	j.step = stepRead
 	return j, j.lookup(0)
 }
@@ -148,8 +170,7 @@ func (j Job) retry(r Result, now health.Instant) (Job, Call) {
 		}
 		j.spent, j.Note = true, r.say("gave up")
 	}
-	j.step = stepRead
-	return j, j.lookup(j.later(now))
+	return j.read(j.later(now))
 }
 
 // mark journals that the call may be sent, unless that stands there already.
@@ -176,7 +197,7 @@ func (j Job) afterMark(r Result, now health.Instant) (Job, Call) {
 		return j.retractCancelled(j.cancel, now)
 	case now.Sub(j.readAt) > freshFor: // a slow journal: look again, but write it no second time
 		j.marked = true
-		return j.read(now)
+		return j.read(0)
 	}
 	return j.send(now)
 }

@@ -113,7 +113,7 @@ func (w *Warden) adopt(entry lever.Entry) {
 	w.entries++
 	sl.outAt = w.now
 	if entry.OutSince != 0 {
-		sl.outAt = w.instant(entry.OutSince)
+		sl.outAt = w.past(entry.OutSince)
 	}
 	if entry.IsOut() {
 		sl.memo = policy.Memo{Standing: policy.Out, Reason: entry.Reason, Since: sl.outAt}

@@ -32,7 +32,7 @@ func (w *Warden) begin(s *service, i int, g lever.Goal, e lever.Entry, why polic
 	var j lever.Job
 	var c lever.Call
 	if g == lever.ToRelease {
-		j, c = lever.Release(e, w.cfg.Pace, w.epoch, w.now)
+		j, c = lever.Release(e, w.cfg.Pace, w.epoch)
 	} else {
 		j, c = lever.Start(g, e, w.cfg.Pace, w.epoch, w.now)
 	}
@@ -159,12 +159,11 @@ func (w *Warden) endedOut(s *service, sl *slot, j *job) {
 		if !j.Entry.Waiting {
 			w.countRemoval(s, sl)
 		}
-	case lever.Gone:
+	case lever.Gone, lever.Yielded: // the next listings tell what is there now
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
-		sl.registered = false
-	case lever.Yielded:
-		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
-		if j.Sent() {
+		sl.yield = max(sl.yield, w.now.Add(2*w.cfg.Poll))
+		sl.registered = sl.registered && j.End == lever.Yielded
+		if j.End == lever.Yielded && j.Sent() {
 			sl.contend = w.now.Add(s.cfg.Policy.Yield)
 		}
 	default:

@@ -111,7 +111,7 @@ func (w *Warden) view(s *service) policy.ServiceView {
 func (w *Warden) member(s *service, i int) policy.Member {
 	sl, st := &w.slots[i], &w.states[i]
 	verdict := quorum.Tally(w.votes(i), w.cfg.Quorum, w.now)
-	sl.removals = w.recent(sl.removals)
+	w.recent(sl)
 	m := policy.Member{
 		Target: w.handle(i), Tie: sl.hash,
 		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
@@ -123,7 +123,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
 	if n := len(sl.removals); n > 0 {
-		m.LastRemoved = w.instant(sl.removals[n-1])
+		m.LastRemoved = sl.removals[n-1]
 	}
 	if e := sl.entry; e != nil && e.IsOut() {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting

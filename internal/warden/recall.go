@@ -1,6 +1,8 @@
 package warden
 
 import (
+	"time"
+
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
@@ -40,7 +42,10 @@ func (w *Warden) recall(s *service, i int) {
 		w.states[i].Ever = true
 		w.states[i].Phase = health.Steady
 	}
-	sl.removals = w.recent(w.known.removals[key])
+	sl.removals = nil
+	for _, wall := range w.known.removals[key] {
+		sl.removals = append(sl.removals, w.past(wall))
+	}
 }
 
 // recallEntry: what was removed for failing, or was restored, has passed once:
@@ -82,18 +87,22 @@ func (w *Warden) forget(s *service, i int) {
 }
 
 // removalDay is how long a removal counts for the back-off (rule 12).
-const removalDay = int64(24 * 60 * 60 * 1e9)
+const removalDay = 24 * time.Hour
 
-func (w *Warden) recent(walls []int64) []int64 {
-	for len(walls) > 0 && walls[0] < w.wall(w.now)-removalDay {
-		walls = walls[1:]
+// recent drops the removals of a slot that do not count any more.
+func (w *Warden) recent(sl *slot) {
+	for len(sl.removals) > 0 && sl.removals[0] < w.now.Add(-removalDay) {
+		sl.removals = sl.removals[1:]
 	}
-	return walls
 }
 
 func (w *Warden) countRemoval(s *service, sl *slot) {
-	sl.removals = append(w.recent(sl.removals), w.wall(w.now))
-	r := Removal{Service: s.found.Service.ID, Instance: sl.inst, Walls: sl.removals}
+	w.recent(sl)
+	sl.removals = append(sl.removals, w.now)
+	r := Removal{Service: s.found.Service.ID, Instance: sl.inst}
+	for _, at := range sl.removals {
+		r.Walls = append(r.Walls, w.wall(at))
+	}
 	w.known.removals[[2]string{r.Service, r.Instance}] = r.Walls
 	w.emit(Learn{Memory{Removals: []Removal{r}}})
 }

@@ -64,8 +64,8 @@ type slot struct {
 	seenOut  int            // complete listings in a row that show it though it is out
 	gone     int            // complete listings in a row that lack it though it is back
 	memo     policy.Memo
-	said     policy.Reason // the latest withheld reason that was recorded
-	removals []int64       // wall, within 24 h
+	said     policy.Reason    // the latest withheld reason that was recorded
+	removals []health.Instant // within 24 h
 	asked    bool
 	fails    int            // procedures in a row that failed
 	notUntil health.Instant // the lever is not tried again before this

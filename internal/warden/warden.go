@@ -153,6 +153,10 @@ func (w *Warden) instant(wall int64) health.Instant {
 	return 1
 }
 
+// past is the point on our clock of a wall time that is not ahead: where the
+// wall clock was set back, what is ahead of it happened just now at the latest.
+func (w *Warden) past(wall int64) health.Instant { return min(w.instant(wall), w.now) }
+
 // askWake asks for the next Tick, where nothing else would come earlier.
 func (w *Warden) askWake() {
 	at := w.nextKeep
