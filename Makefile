@@ -19,7 +19,7 @@ help: ## list these targets
 
 .PHONY: build
 build: ## build bin/mapwarden, a static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/mapwarden
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o bin/ ./cmd/mapwarden
 
 .PHONY: demo
 demo: ## watch it work: real servers, faults and traffic, with and without mapwarden (90 s)
