@@ -1,0 +1,37 @@
+package dns
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/mapwarden/mapwarden/internal/registry"
+)
+
+// BenchmarkRespond is a query from its bytes to the bytes of its reply, for a
+// service of a thousand instances among a thousand services.
+func BenchmarkRespond(b *testing.B) {
+	f := newFleet(b)
+	ns := f.namespace("corp", registry.DNSPrivateNamespace, 15)
+	web := f.service(ns, "web", true, registry.Multivalue, "A:10")
+	rpc := f.service(ns, "rpc", true, registry.Multivalue, "SRV:10")
+	for i := range 1000 {
+		f.instance(web, fmt.Sprint("i", i), fmt.Sprintf("IPV4=10.0.%d.%d", i/250, i%250))
+		f.instance(rpc, fmt.Sprint("i", i), fmt.Sprintf("IPV4=10.0.%d.%d PORT=80", i/250, i%250))
+		f.service(ns, fmt.Sprint("other", i), false, registry.Multivalue, "A:10")
+	}
+	s := New(f.reg)
+	for _, c := range []struct {
+		about, name string
+		kind        kind
+	}{{"A", "web.corp.", kindA}, {"SRV", "rpc.corp.", kindSRV}, {"target", "i7.rpc.corp.", kindA}, {"nobody", "nobody.corp.", kindA}} {
+		b.Run(c.about, func(b *testing.B) {
+			packet := pack(b, edns(1232, false), c.name, c.kind)
+			b.ReportAllocs()
+			for b.Loop() {
+				if s.respond(packet, false) == nil {
+					b.Fatal("no reply")
+				}
+			}
+		})
+	}
+}
