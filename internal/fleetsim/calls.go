@@ -186,6 +186,7 @@ func (c *checker) reach(call lever.Call) lever.Result {
 func (p *process) poll() {
 	s := p.c.s
 	next := s.now + s.story.Settings.Poll
+	p.c.listings++
 	p.list(0, func() { s.at(max(next, s.now), p.alive(p.poll)) })
 }
 

@@ -20,6 +20,8 @@ type checker struct {
 	wall time.Duration // how far its wall clock is off
 	lost bool          // its journal was thrown away
 
+	listings int // of the whole registry
+
 	serial  int // of calls to registry and journal, over all processes
 	traps   []trap
 	records []warden.Record

@@ -41,6 +41,7 @@ var expectations = map[string]func(*words) func(*sim) string{
 	"double":   counted((*sim).doubleEntries),
 	"changed":  counted((*sim).changedAtEnd),
 	"entries":  counted((*sim).openEntries),
+	"listings": counted(func(s *sim) int { return s.checkers[0].listings }),
 	"calls":    calls,
 	"capacity": share("capacity", func(s *sim, k int) float64 { return 100 * s.clients.services[k].capacity }),
 	"failed": share("failed requests, of those without a checker", func(s *sim, k int) float64 {

@@ -25,13 +25,14 @@ const (
 
 // workload is one process behind an instance, at one address.
 type workload struct {
-	id   string
-	svc  *service
-	at   netip.AddrPort
-	zone string
-	mood mood
-	gray float64 // share of requests that a serving workload answers with 500
-	turn uint64  // counts changes, so that planned ones can be void
+	id     string
+	svc    *service
+	at     netip.AddrPort
+	zone   string
+	mood   mood
+	noPort bool    // it is registered without its port
+	gray   float64 // share of requests that a serving workload answers with 500
+	turn   uint64  // counts changes, so that planned ones can be void
 }
 
 // fleet is everything that listens, and the paths to it.
@@ -77,8 +78,10 @@ func (f *fleet) add(w *workload) {
 func (w *workload) attributes(init string) health.Attributes {
 	m := map[string]string{
 		health.AttrIPv4: w.at.Addr().String(),
-		health.AttrPort: fmt.Sprint(w.at.Port()),
 		"name":          w.id,
+	}
+	if !w.noPort {
+		m[health.AttrPort] = fmt.Sprint(w.at.Port())
 	}
 	if w.zone != "" {
 		m[health.AttrZone] = w.zone

@@ -101,7 +101,7 @@ func (s *sim) open(k int) {
 func (s *sim) workload(k, n int) *workload {
 	st := &s.story.Services[k]
 	zone := 0
-	w := &workload{id: fmt.Sprintf("%s-%d", st.Name, n), svc: s.registry.services[k]}
+	w := &workload{id: fmt.Sprintf("%s-%d", st.Name, n), svc: s.registry.services[k], noPort: st.NoPort}
 	if len(st.Zones) > 0 {
 		zone = (n - 1) % len(st.Zones)
 		w.zone = st.Zones[zone]

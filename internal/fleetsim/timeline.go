@@ -79,6 +79,9 @@ func (t *timeline) call(c lever.Call) {
 func (t *timeline) record(r warden.Record) {
 	switch r.Kind {
 	case warden.TransitionRecord:
+		if r.From == health.Unknown && r.To == health.Healthy {
+			return // every instance begins like that
+		}
 		text := fmt.Sprintf("%s %s -> %s", r.Instance, r.From, r.To)
 		if r.To == health.Unhealthy {
 			text += fmt.Sprintf(": %s, %d of %d", r.Cause, r.Fails, r.Fall)
