@@ -1,6 +1,7 @@
 package internal_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -45,6 +46,32 @@ func TestSafetyPageHasEveryRule(t *testing.T) {
 	}
 	if want := upTo(23); !slices.Equal(numbers, want) {
 		t.Errorf("docs/safety.md has rules %v, want %v in order", numbers, want)
+	}
+}
+
+// TestSafetyPageNamesItsStories: a rule names its stories where it has some,
+// and only then.
+func TestSafetyPageNamesItsStories(t *testing.T) {
+	page := read(t, "../docs/safety.md")
+	proven := 0
+	for n := 1; n <= 23; n++ {
+		pattern := fmt.Sprintf("%02d-*.txt", n)
+		stories, err := filepath.Glob("fleetsim/testdata/" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(stories) > 0 {
+			proven++
+		}
+		_, section, _ := strings.Cut(page, fmt.Sprintf("\n### %d. ", n))
+		section, _, _ = strings.Cut(section, "\n## ")
+		section, _, _ = strings.Cut(section, "\n### ")
+		if says := strings.Contains(section, "Stories: `"+pattern+"`"); says != (len(stories) > 0) {
+			t.Errorf("rule %d has %d stories, and docs/safety.md says that it has some: %v", n, len(stories), says)
+		}
+	}
+	if proven < 15 {
+		t.Errorf("only %d rules have a story", proven)
 	}
 }
 
