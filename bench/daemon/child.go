@@ -24,13 +24,17 @@ type cores struct {
 	measured, others string // CPU lists
 }
 
-func placing() cores {
+func placing(pin bool) cores {
 	_, err := exec.LookPath("taskset")
 	n := runtime.NumCPU()
-	if err != nil || n < 2 {
+	if err != nil || n < 2 || !pin {
 		return cores{}
 	}
-	return cores{pinned: true, measured: strconv.Itoa(n - 1), others: fmt.Sprintf("0-%d", n-2)}
+	c := cores{pinned: true, measured: strconv.Itoa(n - 1), others: "0"}
+	if n > 2 {
+		c.others = fmt.Sprintf("0-%d", n-2)
+	}
+	return c
 }
 
 func (c cores) String() string {

@@ -31,7 +31,7 @@ type settings struct {
 	hung              int           // percent
 	crashes           int
 	mapwarden         string
-	keep              bool
+	pin, keep         bool
 }
 
 func main() {
@@ -45,6 +45,7 @@ func main() {
 	flag.IntVar(&s.hung, "hung", 10, "percent of the targets that hang in the last measurement")
 	flag.IntVar(&s.crashes, "crashes", 10, "crashes whose detection is timed")
 	flag.StringVar(&s.mapwarden, "mapwarden", "", "binary to measure; left out: cmd/mapwarden is built")
+	flag.BoolVar(&s.pin, "pin", true, "keep what is measured on one core and all else off it, where taskset is there")
 	flag.BoolVar(&s.keep, "keep", false, "keep the directory with logs and data")
 	part := flag.String("part", "", "be a part of the measurement: targets or engine (used by the command itself)")
 	flag.Parse()

@@ -23,7 +23,7 @@ type stage struct {
 }
 
 func setStage(ctx context.Context, s settings, dir string) (*stage, error) {
-	st := &stage{settings: s, dir: dir, cores: placing()}
+	st := &stage{settings: s, dir: dir, cores: placing(s.pin)}
 	for _, step := range []func() error{
 		func() error { return st.build(ctx) }, st.startTargets, st.startRegistry,
 		func() error { return st.registry.fill(ctx, s.services, st.ports) },

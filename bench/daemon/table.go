@@ -29,8 +29,18 @@ type table struct {
 
 func newTable(s settings, c cores) *table {
 	fmt.Printf("%d targets in %d services x %v, HTTP, enforcing, registry listed every 10s; %s\n", s.targets, s.services, s.interval, runtime.Version())
-	fmt.Printf("daemon and bare engine: GOMAXPROCS=1, %v; %d rounds, %v of the daemon and %v of the bare engine each\n", c, s.rounds, s.length, s.bare)
+	fmt.Printf("daemon and bare engine: GOMAXPROCS=1, %v; %d rounds, %v of the daemon and %v of the bare engine each%s\n", c, s.rounds, s.length, s.bare, load())
 	return &table{settings: s, runs: map[string][]figures{}}
+}
+
+// load says how busy the machine was before, where it tells.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	one, _, _ := strings.Cut(string(b), " ")
+	return fmt.Sprintf("; load before: %s on %d CPUs", one, runtime.NumCPU())
 }
 
 func (t *table) add(run string, f figures) { t.runs[run] = append(t.runs[run], f) }
