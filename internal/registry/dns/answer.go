@@ -1,6 +1,10 @@
 package dns
 
-import "github.com/mapwarden/mapwarden/internal/registry"
+import (
+	"slices"
+
+	"github.com/mapwarden/mapwarden/internal/registry"
+)
 
 // view is what the answers come from. *registry.Registry is one.
 type view interface {
@@ -13,7 +17,7 @@ type view interface {
 	HasServiceBelow(ns *registry.Namespace, name string) bool
 }
 
-// maxChain is how many aliases an answer follows; a loop ends there.
+// maxChain is how many aliases an answer follows.
 const maxChain = 8
 
 // answer answers a question. It depends on nothing but its arguments; pick
@@ -28,20 +32,25 @@ func answer(v view, q question, pick func(n int) int) reply {
 	}
 	r := reply{authoritative: true}
 	for range maxChain {
-		found := at.ask(q.kind, pick)
-		r.answers = append(r.answers, found.records...)
-		r.additional = append(r.additional, found.additional...)
-		if found.alias == nil {
-			if len(found.records) == 0 {
+		got := at.ask(q.kind, pick)
+		r.answers = append(r.answers, got.records...)
+		r.additional = append(r.additional, got.additional...)
+		if got.alias == nil {
+			if len(got.records) == 0 {
 				r.negative(at)
 			}
 			return r
 		}
-		if at, ours = find(v, found.alias); !ours {
+		if at, ours = find(v, got.alias); !ours || r.has(at.name) {
 			return r
 		}
 	}
 	return r
+}
+
+// has reports whether the answer already says something about a name.
+func (r *reply) has(n name) bool {
+	return slices.ContainsFunc(r.answers, func(rec record) bool { return slices.EqualFunc(rec.name, n, sameLabel) })
 }
 
 // negative says that there is no such record, or no such name. The TTL of the
