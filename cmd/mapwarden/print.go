@@ -27,6 +27,9 @@ func (a *app) printFleet(f web.Fleet) {
 }
 
 func (a *app) printServices(services []web.Service) {
+	if len(services) == 0 {
+		return
+	}
 	w := a.table()
 	fmt.Fprintln(w, "\nSERVICE\tMODE\tLEVER\tPASS\tOUT\tOF\tWITHHELD BY")
 	for _, s := range services {
@@ -38,8 +41,7 @@ func (a *app) printServices(services []web.Service) {
 
 func (a *app) printInstances(instances []web.Instance) {
 	if len(instances) == 0 {
-		fmt.Fprintln(a.out, "\nevery instance is in and passes")
-		return
+		return // the headline has said that all is well, or that there is none
 	}
 	w := a.table()
 	fmt.Fprintln(w, "\nINSTANCE\tADDRESS\tSTANDING\tPROBE\tREASON\tSINCE")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -93,6 +94,9 @@ func Dev() File {
 	f := base(Embedded)
 	f.Mode = policy.ModeEnforce
 	f.Registry.Poll = 2 * time.Second
+	f.Targets.Allow = []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+	}
 	f.settle()
 	return f
 }
