@@ -155,27 +155,35 @@ func (d *daemon) sample(ctx context.Context) (sample, error) {
 	return s, nil
 }
 
-// verdicts are when the daemon declared instances unhealthy, by instance id.
-func (d *daemon) verdicts(ctx context.Context) (map[string]time.Time, error) {
-	body, err := d.get(ctx, "/api/v1/history", url.Values{"kind": {"transition"}, "since": {"1m"}, "limit": {"5000"}})
+// judgements are when the daemon called instances unhealthy, and why it
+// withheld their removal where it did, by instance id.
+func (d *daemon) judgements(ctx context.Context) (unhealthy map[string]time.Time, withheld map[string]string, err error) {
+	body, err := d.get(ctx, "/api/v1/history", url.Values{"kind": {"transition", "decision"}, "since": {"1m"}, "limit": {"5000"}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var answer struct {
 		Records []struct {
-			At       time.Time
-			Instance string
-			To       string
+			At             time.Time
+			Kind           string
+			Instance, To   string
+			Action, Reason string
+			Admitted       bool
 		}
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := map[string]time.Time{}
+	unhealthy, withheld = map[string]time.Time{}, map[string]string{}
 	for _, r := range answer.Records {
-		if strings.EqualFold(r.To, "unhealthy") {
-			out[r.Instance] = r.At
+		switch {
+		case r.Kind == "transition" && strings.EqualFold(r.To, "unhealthy"):
+			unhealthy[r.Instance] = r.At
+		case r.Kind == "decision" && !r.Admitted:
+			withheld[r.Instance] = r.Reason
+		case r.Kind == "decision":
+			delete(withheld, r.Instance)
 		}
 	}
-	return out, nil
+	return unhealthy, withheld, nil
 }

@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -85,11 +86,12 @@ func measure(ctx context.Context, s settings) error {
 	defer st.close()
 	out := newTable(s, st.cores)
 	for round := range s.rounds {
-		if err := st.round(ctx, out, round == s.rounds-1); err != nil {
-			return fmt.Errorf("round %d: %w", round+1, err)
+		if err = st.round(ctx, out, round == s.rounds-1); err != nil {
+			err = fmt.Errorf("round %d: %w", round+1, err)
+			break
 		}
 	}
-	return out.finish()
+	return errors.Join(out.finish(), err)
 }
 
 // round measures the bare engine and then a fresh daemon; after the last one

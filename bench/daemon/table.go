@@ -81,12 +81,7 @@ func (t *table) conclude() {
 	fmt.Printf("daemon: %s of the wanted probes, %s of one core, %s us a probe; bare engine: %s us a probe; daemon / bare: %s\n",
 		spread(daemon, figures.share, "%.1f%%"), spread(daemon, figures.ofCore, "%.1f%%"),
 		spread(daemon, figures.perProbe, "%.1f"), spread(bare, figures.perProbe, "%.1f"), t.ratio())
-	if len(t.detected) > 0 {
-		verdict := func(d detection) float64 { return d.verdict.Seconds() }
-		set := func(d detection) float64 { return d.set.Seconds() }
-		fmt.Printf("%d crashes (connection refused; fall 4, so 3 to 4 intervals): unhealthy after %s s, status set after %s s\n",
-			len(t.detected), spread(t.detected, verdict, "%.2f"), spread(t.detected, set, "%.2f"))
-	}
+	t.concludeCrashes()
 	if len(daemon) > 0 {
 		var calls []string
 		last := daemon[len(daemon)-1].calls
@@ -94,6 +89,27 @@ func (t *table) conclude() {
 			calls = append(calls, fmt.Sprintf("%s %d", op, last[op]))
 		}
 		fmt.Printf("registry calls in the last round's %v: %s\n", t.length, strings.Join(calls, ", "))
+	}
+}
+
+func (t *table) concludeCrashes() {
+	if len(t.detected) == 0 {
+		return
+	}
+	var set []detection
+	withheld := map[string]int{}
+	for _, d := range t.detected {
+		if d.set > 0 {
+			set = append(set, d)
+		} else {
+			withheld[d.withheld]++
+		}
+	}
+	fmt.Printf("%d crashes (connection refused; fall 4, so 3 to 4 intervals): unhealthy after %s s; registry told of %d, after %s s\n",
+		len(t.detected), spread(t.detected, func(d detection) float64 { return d.verdict.Seconds() }, "%.2f"),
+		len(set), spread(set, func(d detection) float64 { return d.set.Seconds() }, "%.2f"))
+	for _, why := range slices.Sorted(maps.Keys(withheld)) {
+		fmt.Printf("  %d withheld: %s\n", withheld[why], why)
 	}
 }
 
