@@ -22,8 +22,6 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 	for i := range v.Members {
 		m := &v.Members[i]
 		switch {
-		case m.Busy: // it ends soon, and is judged then
-			p.Memos[i] = m.Memo
 		case m.Removing || m.Returning:
 			p.underWay(o, &v, i, now)
 		case m.Ours || m.Memo.Shadow || m.InitDown:
@@ -153,12 +151,20 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	case m.Gone:
 	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
-	case p.Counts.PastLine:
-		p.propose(v, i, Cancel, FailOpen, NoReason)
-	case o.Has(SelfDoubt):
-		p.propose(v, i, Cancel, SelfDoubt, NoReason)
-	case o.Has(Frozen) && !m.Pending:
-		p.propose(v, i, Cancel, Frozen, NoReason)
+	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
+		if p.Counts.PastLine {
+			p.propose(v, i, Cancel, FailOpen, NoReason)
+		} else if o.Has(SelfDoubt) {
+			p.propose(v, i, Cancel, SelfDoubt, NoReason)
+		}
+	default: // until its call is sent, it needs open gates as it did at its start
+		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, now: now}
+		if m.HeldOut {
+			s.action = HoldOut
+		}
+		if r := firstRule(gates, s); r != nil {
+			p.propose(v, i, Cancel, r.reason, NoReason)
+		}
 	}
 }
 
@@ -220,6 +226,8 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		withheld = Frozen
 	case o.Has(Stopping):
 		withheld = Stopping
+	case m.Busy:
+		withheld = Busy
 	case now < m.NotUntil:
 		withheld, at = CallFailed, m.NotUntil
 	case why == Recovered && now < m.LastRemoved.Add(backoff):

@@ -78,6 +78,8 @@ const (
 	OwnerAnswered Reason = "owner-answered"
 	Contended     Reason = "contended"
 
+	Busy Reason = "busy" // a drill or a release runs on the instance
+
 	// Rules 18, 20: who owns the record.
 	Route53Check Reason = "route53-check"
 	OtherAccount Reason = "other-account"

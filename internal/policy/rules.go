@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
@@ -97,7 +99,12 @@ var rules = [...]rule{
 		}},
 	{14, DrillPending, admission, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
+	{16, Busy, always, "no other procedure runs on the instance",
+		func(s situation) bool { return s.m.Busy }},
 }
+
+// gates are the rules about the fleet or the service, not about the instance.
+var gates = slices.DeleteFunc(slices.Clone(rules[:]), func(r rule) bool { return r.scope&restarts == 0 })
 
 // maxRemovals in 24 h; the next one is Kept, with an alarm (rule 12).
 const maxRemovals = 4

@@ -45,7 +45,7 @@ type Member struct {
 	Removing  bool           // a job is removing it
 	Returning bool           // a job is bringing it back
 	Pending   bool           // a status is written and not yet in effect
-	Busy      bool           // a drill or a release runs on it: nothing else may begin
+	Busy      bool           // a drill or a release runs on it
 	Asked     bool           // an operator asked for its return
 	NotUntil  health.Instant // the lever's latest procedure failed; not again before this
 	Yield     health.Instant // its owner registered it again; not before this

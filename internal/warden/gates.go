@@ -116,6 +116,7 @@ func (w *Warden) keep() {
 			w.keepService(s)
 		}
 	}
+	w.keepLeavers()
 	w.keepRetired()
 }
 

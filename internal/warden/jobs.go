@@ -122,6 +122,9 @@ func (w *Warden) ended(s *service, j *job) {
 	} else {
 		sl.fails = 0
 	}
+	if j.End == lever.Gone || j.End == lever.Yielded { // the next listings tell what is there now
+		sl.yield = max(sl.yield, w.now.Add(2*w.cfg.Poll))
+	}
 	switch j.Goal {
 	case lever.ToOut:
 		w.endedOut(s, sl, j)
@@ -131,6 +134,10 @@ func (w *Warden) ended(s *service, j *job) {
 		w.endedDrill(s, j)
 	case lever.ToRelease:
 		w.endedRelease(s, sl, j)
+	}
+	if sl.used && sl.moved && sl.entry == nil { // the next listing brings who lives there now
+		w.leave(s, j.slot)
+		w.dropSlot(s, j.slot)
 	}
 	w.mark(s)
 }
@@ -159,9 +166,8 @@ func (w *Warden) endedOut(s *service, sl *slot, j *job) {
 		if !j.Entry.Waiting {
 			w.countRemoval(s, sl)
 		}
-	case lever.Gone, lever.Yielded: // the next listings tell what is there now
+	case lever.Gone, lever.Yielded:
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
-		sl.yield = max(sl.yield, w.now.Add(2*w.cfg.Poll))
 		sl.registered = sl.registered && j.End == lever.Yielded
 		if j.End == lever.Yielded && j.Sent() {
 			sl.contend = w.now.Add(s.cfg.Policy.Yield)

@@ -127,7 +127,7 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 	if !known {
 		fresh := s.listed != 0 || w.synced
 		i = w.addSlot(s, f.ID, f.Attributes, inc)
-		w.slots[i].isNew = fresh && !w.states[i].Ever
+		w.slots[i].isNew = fresh && !w.states[i].Ever && w.newcomer(s, i)
 		w.slots[i].registered = true
 		w.slots[i].registry, w.slots[i].other = f.Status, f.OtherAccount
 		w.watch(s, i)
@@ -135,6 +135,7 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 		return
 	}
 	sl := &w.slots[i]
+	sl.moved = sl.inc != inc
 	w.overtaken(s, i, f, inc, started)
 	if sl.entry == nil {
 		sl.attrs, sl.zone = f.Attributes, f.Attributes.Get(health.AttrZone)
@@ -206,7 +207,7 @@ func (w *Warden) instanceAbsent(s *service, i int, started health.Instant) {
 		if sl.memo.Standing == policy.Out {
 			s.ghosts = append(s.ghosts, w.now.Add(ghostFor))
 		}
-		w.forget(s, i)
+		w.leave(s, i)
 		w.dropSlot(s, i)
 	case sl.entry.Phase == lever.Returned || sl.entry.Kind == lever.CustomStatus:
 		if started <= sl.outAt {

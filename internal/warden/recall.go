@@ -12,6 +12,18 @@ type memory struct {
 	passed   map[[2]string]Passed
 	armed    map[string]Armed
 	removals map[[2]string][]int64
+	left     map[[2]string]departed
+	leavers  []departed // in the order in which they left
+}
+
+// departed is an instance that a listing lacked, or that an earlier process
+// knew. It is remembered for a day: listings have lacked what was there, and
+// then its incarnation comes back with all that it had earned.
+type departed struct {
+	key         [2]string
+	incarnation uint64
+	isNew       bool
+	at          health.Instant
 }
 
 func newMemory() memory {
@@ -19,12 +31,15 @@ func newMemory() memory {
 		passed:   make(map[[2]string]Passed),
 		armed:    make(map[string]Armed),
 		removals: make(map[[2]string][]int64),
+		left:     make(map[[2]string]departed),
 	}
 }
 
-func (m memory) load(from Memory) {
+func (m *memory) load(from Memory, now health.Instant) {
 	for _, p := range from.Passed {
-		m.passed[[2]string{p.Service, p.Instance}] = p
+		key := [2]string{p.Service, p.Instance}
+		m.passed[key] = p
+		m.leavers = append(m.leavers, departed{key: key, incarnation: p.Incarnation, at: now})
 	}
 	for _, a := range from.Armed {
 		m.armed[a.Service] = a
@@ -77,12 +92,43 @@ func (w *Warden) learnPassed(s *service, i int) {
 	w.emit(Learn{Memory{Passed: []Passed{p}}})
 }
 
-// forget drops what is known of an instance that has left for good.
-func (w *Warden) forget(s *service, i int) {
-	key := [2]string{s.found.Service.ID, w.slots[i].inst}
-	if _, ok := w.known.passed[key]; ok {
-		delete(w.known.passed, key)
-		w.emit(Learn{Memory{Passed: []Passed{{Service: key[0], Instance: key[1]}}}})
+// leave remembers an instance that a listing lacks.
+func (w *Warden) leave(s *service, i int) {
+	sl := &w.slots[i]
+	d := departed{key: [2]string{s.found.Service.ID, sl.inst}, incarnation: sl.hash, isNew: sl.isNew, at: w.now}
+	w.known.left[d.key] = d
+	w.known.leavers = append(w.known.leavers, d)
+}
+
+// newcomer reports whether an instance that appears now is a newcomer: it was
+// not there before, or was one when it left.
+func (w *Warden) newcomer(s *service, i int) bool {
+	d, ok := w.known.left[[2]string{s.found.Service.ID, w.slots[i].inst}]
+	return !ok || d.incarnation != w.slots[i].hash || d.isNew
+}
+
+// keepLeavers forgets who left a day ago and did not come back.
+func (w *Warden) keepLeavers() {
+	for len(w.known.leavers) > 0 && w.known.leavers[0].at <= w.now.Add(-removalDay) {
+		d := w.known.leavers[0]
+		w.known.leavers = w.known.leavers[1:]
+		if left, ok := w.known.left[d.key]; ok && left.at > d.at {
+			continue // it came back, and left again later
+		}
+		delete(w.known.left, d.key)
+		if index, ok := w.byID[d.key[0]]; ok {
+			if _, here := w.services[index].byID[d.key[1]]; here {
+				continue
+			}
+		}
+		delete(w.known.removals, d.key)
+		if _, ok := w.known.passed[d.key]; ok {
+			delete(w.known.passed, d.key)
+			w.emit(Learn{Memory{
+				Passed:   []Passed{{Service: d.key[0], Instance: d.key[1]}},
+				Removals: []Removal{{Service: d.key[0], Instance: d.key[1]}},
+			}})
+		}
 	}
 }
 

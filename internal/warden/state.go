@@ -62,6 +62,7 @@ type slot struct {
 	job      *job
 	outAt    health.Instant // since when it is out because of us, on our clock
 	seenOut  int            // complete listings in a row that show it though it is out
+	moved    bool           // the latest listing shows another incarnation
 	gone     int            // complete listings in a row that lack it though it is back
 	memo     policy.Memo
 	said     policy.Reason    // the latest withheld reason that was recorded
@@ -214,7 +215,9 @@ func (w *Warden) settle(s *service) {
 
 func (w *Warden) dropService(s *service) {
 	for len(s.members) > 0 {
-		w.dropSlot(s, s.members[len(s.members)-1])
+		last := s.members[len(s.members)-1]
+		w.leave(s, last)
+		w.dropSlot(s, last)
 	}
 	delete(w.byID, s.found.Service.ID)
 	w.services[s.index] = nil
