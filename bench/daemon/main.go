@@ -146,10 +146,10 @@ func (st *stage) hang(ctx context.Context, d *daemon) (figures, error) {
 			}
 		}
 	}
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := pause(ctx, 2*time.Second); err != nil {
 		return figures{}, err
 	}
-	return st.window(ctx, d, st.length*2/3)
+	return st.window(ctx, d, st.length/2)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
