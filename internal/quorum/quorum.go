@@ -76,7 +76,8 @@ func Tally(votes []Vote, r Rule, now health.Instant) Verdict {
 			v.Against++
 		}
 	}
-	v.Missing = max(r.Count-v.For-v.Against, 0)
+	r.Count = max(r.Count, v.For+v.Against) // more speak than are configured: a majority is one of them all
+	v.Missing = r.Count - v.For - v.Against
 	v.Status = r.decide(v)
 	return v
 }
