@@ -24,7 +24,8 @@ const (
 	mostAtOnce    = 64                     // items taken from the inbox for one Handle
 	snapshotEvery = 250 * time.Millisecond // at most four a second
 	clockEvery    = 5 * time.Second
-	stopWithin    = 8 * time.Second // for calls under way; the process exits within 10 s
+	stopWithin    = 5 * time.Second // for calls under way; the process exits within 10 s
+	keepWithin    = time.Second     // for the last records, after that
 	retiredLinger = 2 * time.Second // so that who asked can see that it is done
 )
 
@@ -43,7 +44,7 @@ type Config struct {
 type Controller struct {
 	cfg      Config
 	inbox    chan item
-	gone     chan struct{} // closed when Run has returned
+	gone     chan struct{} // closed when nothing is taken from the inbox any more
 	snapshot atomic.Pointer[warden.Snapshot]
 
 	// Owned by Run.
@@ -100,11 +101,15 @@ func (c *Controller) Snapshot() *warden.Snapshot { return c.snapshot.Load() }
 
 // Explain asks the mind about one instance. err is ctx's, or ErrEnded.
 func (c *Controller) Explain(ctx context.Context, service, instance string) (e warden.Explanation, ok bool, err error) {
-	err = c.await(ctx, item{ask: func(m *warden.Warden) { e, ok = m.Explain(c.cfg.Now(), service, instance) }})
+	var answer struct { // the mind's until await says that it was taken
+		e  warden.Explanation
+		ok bool
+	}
+	err = c.await(ctx, item{ask: func(m *warden.Warden) { answer.e, answer.ok = m.Explain(c.cfg.Now(), service, instance) }})
 	if err != nil {
 		return warden.Explanation{}, false, err
 	}
-	return e, ok, nil
+	return answer.e, answer.ok, nil
 }
 
 // Command hands an operator's event to the mind and returns when it was taken.
@@ -124,30 +129,37 @@ func (c *Controller) await(ctx context.Context, it item) error {
 	select {
 	case <-it.done:
 		return nil
-	case <-c.gone:
-		return ErrEnded
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-c.gone:
+	}
+	select {
+	case <-it.done: // it was among the last that were taken
+		return nil
+	default:
+		return ErrEnded
 	}
 }
-
-// Retired reports whether Run ended because everything was returned.
-func (c *Controller) Retired() bool { return c.retired }
 
 // Run owns the mind until ctx ends or the mind has retired. first is what the
 // mind has to know before anything else: its configuration and what the last
 // process left. On the way out no new procedure begins to write; calls that
-// are under way get stopWithin to end.
+// are under way get 5 s to end, and the last records 1 s to be stored. It may
+// be called once, and returns nil.
 func (c *Controller) Run(ctx context.Context, first ...warden.Event) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	c.keep = newKeeping(c.cfg.Keeper, c.cfg.Log)
 	var kept sync.WaitGroup
-	kept.Go(func() { c.keep.run(work) })
+	keepCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	kept.Go(func() { c.keep.run(keepCtx) })
 	c.loop(ctx, work, first)
 	close(c.gone) // results that come now are read back by the next start
 	cancel()
 	c.calls.Wait()
 	c.keep.close()
+	defer time.AfterFunc(keepWithin, giveUp).Stop()
 	kept.Wait()
 	return nil
 }
@@ -168,6 +180,7 @@ func (c *Controller) loop(ctx, work context.Context, first []warden.Event) {
 		select {
 		case <-ctx.Done():
 			c.stop(work)
+			c.draw()
 			return
 		case <-linger:
 			return
@@ -187,14 +200,16 @@ func (c *Controller) loop(ctx, work context.Context, first []warden.Event) {
 func (c *Controller) take(ctx context.Context, it item) {
 	var events []warden.Event
 	var done []chan struct{}
-	for n := 0; ; n++ {
+	for n := 1; ; n++ {
 		if it.called {
 			c.inFlight--
 		}
 		events = append(events, it.events...)
 		if it.ask != nil {
-			c.handle(ctx, events)
-			events = nil
+			if len(events) > 0 {
+				c.handle(ctx, events)
+				events = nil
+			}
 			it.ask(c.mind)
 		}
 		if it.done != nil {
@@ -219,14 +234,13 @@ func (c *Controller) take(ctx context.Context, it item) {
 }
 
 func (c *Controller) handle(ctx context.Context, events []warden.Event) {
-	now := c.cfg.Now()
-	for _, e := range c.mind.Handle(now, events) {
-		c.carryOut(ctx, e, now)
+	for _, e := range c.mind.Handle(c.cfg.Now(), events) {
+		c.carryOut(ctx, e)
 	}
 	c.drawSoon()
 }
 
-func (c *Controller) carryOut(ctx context.Context, e warden.Effect, now health.Instant) {
+func (c *Controller) carryOut(ctx context.Context, e warden.Effect) {
 	switch e := e.(type) {
 	case warden.Watch:
 		c.cfg.Prober.Watch(e.Target, e.First)
@@ -245,7 +259,7 @@ func (c *Controller) carryOut(ctx context.Context, e warden.Effect, now health.I
 			c.cfg.Recorded(e)
 		}
 	case warden.Wake:
-		c.wake.Reset(e.At.Sub(now))
+		c.wake.Reset(e.At.Sub(c.cfg.Now()))
 	case warden.Retired:
 		c.retired = true
 		c.draw()
@@ -288,6 +302,7 @@ func (c *Controller) drawSoon() {
 }
 
 func (c *Controller) draw() {
+	c.redraw.Stop()
 	c.stale, c.drawn = false, time.Now()
 	c.snapshot.Store(c.mind.Snapshot(c.cfg.Now()))
 }

@@ -16,8 +16,9 @@ var ErrEnded = errors.New("the daemon is stopping")
 // flushEvery is how long records and memory wait for company.
 const flushEvery = 200 * time.Millisecond
 
-// mostRecords may wait for a store that does not keep up; the oldest go first.
-const mostRecords = 10_000
+// mostWaiting records, and as many lessons, may wait for a store that does not
+// keep up; the oldest go first.
+const mostWaiting = 10_000
 
 // keeping passes records and memory on to the Keeper without making the mind
 // wait for a disk.
@@ -28,7 +29,7 @@ type keeping struct {
 	mu      sync.Mutex
 	records []warden.Record
 	lessons []warden.Memory
-	dropped int
+	dropped int // records that went, since the latest flush
 	news    chan struct{}
 	ended   chan struct{}
 }
@@ -39,17 +40,27 @@ func newKeeping(k Keeper, log *slog.Logger) *keeping {
 
 func (k *keeping) append(r warden.Record) {
 	k.mu.Lock()
-	if len(k.records) == mostRecords {
+	if len(k.records) == mostWaiting {
 		k.records = k.records[1:]
 		k.dropped++
 	}
 	k.records = append(k.records, r)
+	first := k.dropped == 1
 	k.mu.Unlock()
 	k.signal()
+	if first {
+		k.log.Error("the history loses records: its store does not keep up", "waiting", mostWaiting)
+	}
 }
 
 func (k *keeping) learn(m warden.Memory) {
 	k.mu.Lock()
+	if len(k.lessons) == mostWaiting { // a freeze is never what is forgotten
+		if k.lessons[1].Freeze == nil {
+			k.lessons[1].Freeze = k.lessons[0].Freeze
+		}
+		k.lessons = k.lessons[1:]
+	}
 	k.lessons = append(k.lessons, m)
 	k.mu.Unlock()
 	k.signal()
@@ -65,8 +76,8 @@ func (k *keeping) signal() {
 // close ends run once everything was passed on.
 func (k *keeping) close() { close(k.ended) }
 
+// run passes on what comes until close.
 func (k *keeping) run(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx) // the last records are stored on the way out
 	for {
 		select {
 		case <-k.news:
@@ -90,7 +101,7 @@ func (k *keeping) flush(ctx context.Context) {
 	k.records, k.lessons, k.dropped = nil, nil, 0
 	k.mu.Unlock()
 	if dropped > 0 {
-		k.log.Error("the history lost records: its store does not keep up", "records", dropped)
+		k.log.Error("the history lost records", "records", dropped)
 	}
 	if m := merge(lessons); len(m.Passed)+len(m.Armed)+len(m.Removals) > 0 || m.Freeze != nil {
 		if err := k.keeper.Learn(ctx, m); err != nil {
@@ -99,7 +110,7 @@ func (k *keeping) flush(ctx context.Context) {
 	}
 	if len(records) > 0 {
 		if err := k.keeper.Append(ctx, records); err != nil {
-			k.log.Error("append history", "err", err)
+			k.log.Error("append history", "err", err, "records", len(records))
 		}
 	}
 }

@@ -36,7 +36,8 @@ func logRecord(log *slog.Logger, r warden.Record) {
 	log.Log(context.Background(), level, Message(r), attrs...)
 }
 
-// Message is the constant part of what a record says.
+// Message is the constant part of what a record says: one of a few, whatever
+// the fleet.
 func Message(r warden.Record) string {
 	switch r.Kind {
 	case warden.DecisionRecord:
@@ -46,10 +47,14 @@ func Message(r warden.Record) string {
 		}
 		return verb + verbOf(r.Action, r.Lever)
 	case warden.ActuationRecord:
-		if r.Admitted {
-			return "done"
+		verb := verbOf(r.Action, r.Lever)
+		if r.Action == policy.Keep && r.Lever != lever.Drill {
+			verb = "release from the journal"
 		}
-		return "not done"
+		if r.Admitted {
+			return "done: " + verb
+		}
+		return "not done: " + verb
 	case warden.TransitionRecord:
 		return "now " + r.To.String()
 	case warden.CommandRecord:
@@ -73,6 +78,8 @@ func verbOf(a policy.Action, l lever.Kind) string {
 		return "set HEALTHY"
 	case a == policy.Cancel:
 		return "cancel"
+	case l == lever.Drill:
+		return "drill"
 	}
 	return "keep"
 }
