@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,17 +30,16 @@ import (
 // patience bounds every wait. Most end within a second; a busy machine gets more.
 const patience = 60 * time.Second
 
-// server is a real one that can crash, fail, fall silent and come back, all on
-// its port. Crashed it resets connections: the port stays its own.
+// server is a real one that can fail and crash and come back, all on its port.
 type server struct {
-	addr netip.AddrPort
-	does atomic.Int32
+	addr  netip.AddrPort
+	does  atomic.Int32
+	crash func() // nobody listens any more
 }
 
 const (
 	serves int32 = iota
-	resets
-	fails // answers 500
+	resets       // as the system does for a process that died; the port stays its own
 )
 
 func newServer(t *testing.T) *server {
@@ -49,20 +49,33 @@ func newServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	s := &server{addr: addrPort(l.Addr())}
+	s.serve(t, l)
+	return s
+}
+
+func (s *server) serve(t *testing.T, l net.Listener) {
 	srv := &http.Server{Handler: s}
 	srv.SetKeepAlivesEnabled(false)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }()
-	t.Cleanup(func() { srv.Close(); <-done })
-	return s
+	s.crash = func() { srv.Close(); <-done }
+	t.Cleanup(s.crash)
+}
+
+// restart listens again after a crash.
+func (s *server) restart(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t, l)
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	switch s.does.Load() {
 	case serves:
 		w.WriteHeader(http.StatusNoContent)
-	case fails:
-		w.WriteHeader(http.StatusInternalServerError)
 	case resets:
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err == nil {
@@ -319,22 +332,27 @@ func (p *process) entries() ([]web.Entry, bool) {
 	return e.Entries, ok
 }
 
-// ready waits until the daemon may remove: synced, warmed up, everything
-// probed as often as it wants.
+// ready waits until the daemon may remove: synced, warmed up, its checks proven.
 func (f *fleet) ready(p *process) {
 	f.t.Helper()
 	f.until("a daemon that is ready", func() bool {
 		fl, ok := get[web.Fleet](p, "/api/v1/fleet")
-		return ok && fl.Synced && len(fl.Gates) == 0
+		if !ok || !fl.Synced || len(fl.Gates) > 0 {
+			return false
+		}
+		services, ok := get[web.Services](p, "/api/v1/services")
+		return ok && !slices.ContainsFunc(services.Services, func(s web.Service) bool { return !s.CheckArmed })
 	})
 }
 
-// passing waits until so many targets pass and nothing is under way.
+// passing waits until the daemon is ready, so many targets pass, and nothing is
+// under way.
 func (f *fleet) passing(p *process, n int) {
 	f.t.Helper()
+	f.ready(p)
 	f.until(strconv.Itoa(n)+" targets that pass", func() bool {
 		fl, ok := get[web.Fleet](p, "/api/v1/fleet")
-		return ok && fl.Synced && len(fl.Gates) == 0 && fl.Totals.Passing == n && fl.Totals.Jobs == 0
+		return ok && len(fl.Gates) == 0 && fl.Totals.Passing == n && fl.Totals.Jobs == 0
 	})
 }
 
