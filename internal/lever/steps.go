@@ -2,7 +2,6 @@ package lever
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
 )
@@ -229,22 +228,10 @@ func (j Job) send(now health.Instant) (Job, Call) {
 	case j.Goal == ToOut:
 		c.Op = Deregister
 	default:
-		c.Op, c.Attributes = Register, registrable(j.Entry.Attributes)
+		c.Op, c.Attributes = Register, j.Entry.Attributes.Registrable()
 		c.Token = fmt.Sprintf("%s-%d", j.Entry.ID, j.Entry.Version)
 	}
 	return j, c
-}
-
-// registrable leaves out what Cloud Map derives by itself: beside
-// AWS_EC2_INSTANCE_ID it fills in the address, and refuses to be given one
-// (RegisterInstance API reference).
-func registrable(a health.Attributes) health.Attributes {
-	if a.Get(health.AttrEC2) == "" {
-		return a
-	}
-	return slices.DeleteFunc(slices.Clone(a), func(x health.Attribute) bool {
-		return x.Key == health.AttrIPv4 || x.Key == health.AttrIPv6
-	})
 }
 
 func (j Job) afterSend(r Result, now health.Instant) (Job, Call) {
