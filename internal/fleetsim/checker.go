@@ -193,7 +193,11 @@ func (p *process) carry(e warden.Effect) {
 	case warden.Do:
 		p.do(e)
 	case warden.Learn:
-		p.after(learnDelay, func() { p.c.disk.learn(e.Memory) })
+		wait := learnDelay
+		if e.Memory.Freeze != nil {
+			wait = 0 // an operator is answered when it is durable (rule 21)
+		}
+		p.after(wait, func() { p.c.disk.learn(e.Memory) })
 	case warden.Wake:
 		p.wake++
 		wake := p.wake

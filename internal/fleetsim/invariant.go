@@ -109,17 +109,20 @@ func (j *judge) fleet(p *process, svc *service, what string) {
 	}
 }
 
-// members are the ids of all that counts in a service: registered, or out
-// because of us.
-func (j *judge) members(p *process, svc *service, listed bool) []string {
+// members are the ids of all that counts in a service: registered, as the
+// process was shown it (or, with all, as it is), or out because of us. What it
+// was shown once and is still there counts, even if the registry denies it.
+func (j *judge) members(p *process, svc *service, all bool) []string {
 	ids := map[string]bool{}
-	if k := j.known[svc.ID]; k != nil && listed {
+	k := j.known[svc.ID]
+	for _, x := range svc.truth {
+		if all || k != nil && k.ever[x.id] {
+			ids[x.id] = true
+		}
+	}
+	if k != nil && !all {
 		for id := range k.ids {
 			ids[id] = true
-		}
-	} else {
-		for _, x := range svc.truth {
-			ids[x.id] = true
 		}
 	}
 	for _, e := range p.c.disk.entries {
@@ -141,7 +144,7 @@ type sums struct {
 
 func (j *judge) sums(p *process, svc *service, id string) sums {
 	var c sums
-	ids := j.members(p, svc, true)
+	ids := j.members(p, svc, false)
 	for _, other := range ids {
 		x := j.sight(key{svc.ID, other})
 		e := p.c.disk.entry(svc.ID, other)
@@ -160,7 +163,7 @@ func (j *judge) sums(p *process, svc *service, id string) sums {
 			c.others++
 		}
 	}
-	c.n = max(len(ids), len(j.members(p, svc, false)))
+	c.n = max(len(ids), len(j.members(p, svc, true)))
 	return c
 }
 
@@ -212,6 +215,9 @@ func (j *judge) writes(c *checker, svc *service, call lever.Call) {
 	if x == nil || x.spoken >= seen && x.spoken > 0 {
 		return
 	}
+	if call.Op == lever.SetStatus && call.Status == health.Healthy && x.status == health.Healthy && x.change == nil {
+		return // it changes nothing
+	}
 	addr, port := health.Endpoint(x.attrs)
 	if addr != e.Incarnation.Addr || port != e.Incarnation.Port {
 		j.fail("%s, which is another incarnation since %s", what, x.moved)
@@ -224,13 +230,14 @@ func (j *judge) writes(c *checker, svc *service, call lever.Call) {
 		j.fail("%s with other attributes", what)
 	case call.Op == lever.Deregister && !x.attrs.Equal(e.Attributes):
 		j.fail("%s, whose journalled attributes are others", what)
-	case call.Op == lever.SetStatus && call.Status == health.Healthy && !raisable(x):
+	case call.Op == lever.SetStatus && call.Status == health.Healthy && !j.accused[k] && !raisable(x):
 		j.fail("%s HEALTHY over a status that is not ours", what)
 	}
 }
 
-// raisable reports whether HEALTHY may be set: over our own UNHEALTHY, over
-// that of the registration, or where it changes nothing.
+// raisable reports whether HEALTHY may be set without an UNHEALTHY in the
+// journal: over our own, over that of the registration, or where it changes
+// nothing.
 func raisable(x *record) bool {
 	switch {
 	case x.change != nil && x.change.to == health.Unhealthy:

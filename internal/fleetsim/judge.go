@@ -2,6 +2,7 @@ package fleetsim
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -40,7 +41,8 @@ type sight struct {
 
 // known is what one process was shown of one service.
 type known struct {
-	ids    map[string]bool // of its latest complete listing; looked up only
+	ids    map[string]bool // of its latest complete listing
+	ever   map[string]bool // of all of them
 	listed bool
 	at     time.Duration
 }
@@ -66,6 +68,7 @@ type judge struct {
 
 	removals []removal // of all processes
 	phases   map[key]stay
+	accused  map[key]bool // the open journal entry says that we set it UNHEALTHY
 	raced    map[key]bool // its owner wrote while our own write was on its way
 	fairFrom time.Duration
 
@@ -86,7 +89,7 @@ type stay struct {
 }
 
 func newJudge(s *sim) *judge {
-	return &judge{s: s, phases: map[key]stay{}, raced: map[key]bool{}}
+	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, raced: map[key]bool{}}
 }
 
 // most is how many failures are worth telling.
@@ -161,13 +164,13 @@ func (j *judge) listed(p *process, e warden.InstancesListed) {
 	}
 	k := j.known[e.Service]
 	if k == nil {
-		k = &known{}
+		k = &known{ever: map[string]bool{}}
 		j.known[e.Service] = k
 	}
 	k.listed, k.at = true, j.s.now
 	k.ids = make(map[string]bool, len(e.Instances))
 	for _, f := range e.Instances {
-		k.ids[f.ID] = true
+		k.ids[f.ID], k.ever[f.ID] = true, true
 		x := j.sight(key{e.Service, f.ID})
 		if f.Status == health.Unhealthy && p.c.disk.entry(e.Service, f.ID) == nil {
 			x.foreign++
@@ -228,8 +231,11 @@ func (j *judge) mass() {
 
 // journalled looks at the journal after it changed.
 func (j *judge) journalled(c *checker) {
+	open := map[key]bool{}
 	for _, e := range c.disk.entries {
 		k := key{e.Service.ID, e.Instance}
+		open[k] = true
+		j.accused[k] = j.accused[k] || e.Phase == lever.Sending
 		old, ok := j.phases[k]
 		if ok && old.phase == e.Phase {
 			continue
@@ -243,6 +249,7 @@ func (j *judge) journalled(c *checker) {
 			j.begun(k)
 		}
 	}
+	maps.DeleteFunc(j.accused, func(k key, _ bool) bool { return !open[k] })
 	j.lost()
 }
 

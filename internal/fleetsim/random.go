@@ -196,10 +196,10 @@ func (a *author) owner(at time.Duration) {
 // calm ends all trouble and says what must be true long after it.
 func (a *author) calm() {
 	calm := troubleTo * a.scale
+	a.at(calm, "start")
 	a.at(calm, "heal")
 	a.at(calm, "registry ok")
-	a.at(calm, "unfreeze")
-	a.at(calm, "start")
+	a.at(calm+time.Millisecond, "unfreeze")
 	for _, c := range a.casts {
 		a.at(calm+time.Millisecond, "recover %s", c.name)
 	}
