@@ -10,7 +10,7 @@ func (j Job) awaitEffect(now health.Instant) (Job, Call) {
 	if j.Entry.Kind == CustomStatus {
 		j.step = stepAwait
 		if j.sentAt == 0 { // resumed: the whole delay may still be ahead
-			j.sentAt, j.outAt = now, now
+			j.sentAt, j.outAt, j.outBy = now, now, now
 		}
 		return j, Call{Op: Wait, At: j.sentAt.Add(j.pace.CustomDelay + j.margin())}
 	}
@@ -191,8 +191,25 @@ func (j Job) retract(e End, note string, now health.Instant) (Job, Call) {
 func (j Job) stand(note string, now health.Instant) (Job, Call) {
 	j.Goal, j.undo, j.pending, j.cancel, j.Why = ToOut, false, false, "", ""
 	j.Note, j.tries, j.spent = note, 0, false
-	j.sentAt = j.outAt
+	j.sentAt = j.outBy
 	return j.awaitEffect(now)
+}
+
+// takeBack writes the opposite of a status that is not in effect yet, or of
+// one that may still take effect though a read did not show it.
+func (j Job) takeBack(why policy.Reason, now health.Instant) (Job, Call) {
+	j.Goal, j.undo, j.pending, j.Why = ToIn, true, true, why
+	j.cancel, j.doubtful, j.rewritten, j.marked = "", false, false, false
+	j.tries, j.readAt = 0, now
+	return j.mark(Returning, now)
+}
+
+// calledOff ends a job that was cancelled before its next write.
+func (j Job) calledOff(now health.Instant) (Job, Call) {
+	if j.doubtful && j.Goal == ToOut && j.Entry.Kind == CustomStatus {
+		return j.takeBack(j.cancel, now)
+	}
+	return j.retractCancelled(j.cancel, now)
 }
 
 func (j Job) retractCancelled(why policy.Reason, now health.Instant) (Job, Call) {

@@ -95,6 +95,7 @@ type Job struct {
 	readAt health.Instant
 	sentAt health.Instant // the latest write
 	outAt  health.Instant // the latest write that removes
+	outBy  health.Instant // when that write was answered
 	endBy  health.Instant // of an operation, of settling, or of reading back
 }
 
@@ -170,9 +171,7 @@ func (j Job) Cancel(why policy.Reason, parked bool, now health.Instant) (next Jo
 	switch {
 	case j.Goal == ToRelease:
 	case j.step == stepAwait && parked && j.Goal == ToOut && j.beforeEffect(now):
-		j.Goal, j.undo, j.pending, j.Why = ToIn, true, true, why
-		j.tries, j.readAt = 0, now
-		j, c = j.mark(Returning, now)
+		j, c = j.takeBack(why, now)
 		return j, c, true
 	case (j.step == stepIdentify || j.step == stepRead) && parked && !j.doubtful:
 		j, c = j.retractCancelled(why, now)

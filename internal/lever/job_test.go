@@ -140,6 +140,47 @@ func TestUndoBeforeEffect(t *testing.T) {
 	}
 }
 
+// TestCancelAfterAStaleRead: reads lag behind the effect. The job writes a
+// second time; called off in between, it must not forget the first write, which
+// is about to show.
+func TestCancelAfterAStaleRead(t *testing.T) {
+	w, j, c := statusPending(t)
+	for i := range w.pending {
+		w.pending[i].at = w.pending[i].at.Add(10 * time.Second) // shows later than the registry's pace says
+	}
+	j, c = drive(t, w, j, c, op(lever.ReadInstance)) // the read-back showed nothing: it starts anew
+	j, _, replaced := j.Cancel(policy.PassedInHold, false, w.now)
+	if replaced {
+		t.Fatal("a call under way was replaced")
+	}
+	j, c = drive(t, w, j, c, func(c lever.Call) bool { return c.Op == lever.SetStatus || c.Op == lever.CloseEntry })
+	if c.Op != lever.SetStatus || c.Status != health.Healthy {
+		t.Fatalf("next is %s %s, want the opposite status", c.Op, c.Status)
+	}
+	if j, _ = drive(t, w, j, c, over); j.End != lever.Cancelled || w.status != health.Healthy || w.entry != nil {
+		t.Errorf("ended as %s, status %s, entry %v", j.End, w.status, w.entry)
+	}
+}
+
+// TestEffectCountsFromTheAnswer: a write that the client's own pace held back
+// is given its whole delay before it is read back.
+func TestEffectCountsFromTheAnswer(t *testing.T) {
+	w := newWorld()
+	j, c := lever.Start(lever.ToOut, fresh(lever.CustomStatus), lever.Pace{}, epoch, w.now)
+	j, c = drive(t, w, j, c, op(lever.SetStatus))
+	w.advance(w.now.Add(12 * time.Second))
+	r, _ := w.do(c, well)
+	answered := w.now
+	j, c = lever.Step(j, r, w.now)
+	j, c = drive(t, w, j, c, op(lever.Wait))
+	if c.At.Sub(answered) < pace.CustomDelay {
+		t.Errorf("read back %s after the answer, want %s at least", c.At.Sub(answered), pace.CustomDelay)
+	}
+	if j, _ = drive(t, w, j, c, over); j.End != lever.Applied {
+		t.Errorf("ended as %s", j.End)
+	}
+}
+
 // TestUndoWithASlowJournal: the status still reads HEALTHY while the UNHEALTHY
 // waits; that must not be taken for the undo's success.
 func TestUndoWithASlowJournal(t *testing.T) {

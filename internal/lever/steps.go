@@ -73,7 +73,7 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 	case j.spent:
 		return j.retract(NotApplied, j.Note, now)
 	case j.cancel != "":
-		return j.retractCancelled(j.cancel, now)
+		return j.calledOff(now)
 	case j.Goal == ToRelease:
 		return j.release(found, r, now)
 	case j.Entry.Kind == CustomStatus:
@@ -193,7 +193,7 @@ func (j Job) afterMark(r Result, now health.Instant) (Job, Call) {
 	j.Entry = r.Entry
 	switch {
 	case j.cancel != "":
-		return j.retractCancelled(j.cancel, now)
+		return j.calledOff(now)
 	case now.Sub(j.readAt) > freshFor: // a slow journal: look again, but write it no second time
 		j.marked = true
 		return j.read(0)
@@ -239,11 +239,11 @@ func (j Job) afterSend(r Result, now health.Instant) (Job, Call) {
 	case OK:
 		j.Entry.Operation = r.Operation
 		j.tries, j.pending = 0, false
-		return j.note(now)
+		return j.answered(now).note(now)
 	case Ambiguous:
 		j.Note = r.say("the answer was lost")
 		j.doubtful, j.pending = true, false
-		return j.settle(now)
+		return j.answered(now).settle(now)
 	case Throttled, InFlight:
 		return j.retry(r, now)
 	case NotFound:
@@ -253,6 +253,16 @@ func (j Job) afterSend(r Result, now health.Instant) (Job, Call) {
 		return j.retract(NotApplied, r.say("register"), now)
 	}
 	return j.retract(NotApplied, r.say("call"), now)
+}
+
+// answered notes when the write was over: a client that paces its calls may
+// have held it back, so its effect is waited for from here on.
+func (j Job) answered(now health.Instant) Job {
+	j.sentAt = now
+	if j.Goal == ToOut {
+		j.outBy = now
+	}
+	return j
 }
 
 func (j Job) note(now health.Instant) (Job, Call) {
