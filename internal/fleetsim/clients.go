@@ -120,6 +120,8 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 	c.passages[id] = append(c.passages[id], passage{c.s.now, is, by})
 	e := c.episode(id)
 	switch {
+	case is && e != nil && e.cleared == 0:
+		e.stopped = 0
 	case is && e != nil && e.cleared != 0 && e.back == 0 && e.stopped != 0:
 		e.back = c.s.now
 	case !is && e != nil && e.stopped == 0:

@@ -162,6 +162,7 @@ func (r *registry) apply(op *operation) {
 		x = r.registered(op.svc, op.inst, op.attrs, op.by)
 	}
 	if op.by == byOwner {
+		r.s.clients.settle()
 		op.svc.owned = op.svc.owned.with(op.inst, x)
 	}
 	if x == nil {

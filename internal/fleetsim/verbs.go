@@ -258,6 +258,7 @@ func (s *sim) own(svc *service, id string, attrs health.Attributes) {
 	if _, fault := s.registry.submit(svc, id, attrs, byOwner); fault == lever.InFlight {
 		s.after(time.Second, func() { s.own(svc, id, attrs) })
 	} else if fault == lever.NotFound {
+		s.clients.settle()
 		svc.owned = svc.owned.with(id, nil) // it is away already: its owner wants it no more
 	}
 }
@@ -288,6 +289,7 @@ func reregister(w *words) func(*sim) {
 	return func(s *sim) {
 		for _, x := range which(s) {
 			if moves {
+				s.clients.settle()
 				a := x.at.Addr().As4()
 				a[3] ^= 0x80
 				x.at = netip.AddrPortFrom(netip.AddrFrom4(a), x.at.Port())
