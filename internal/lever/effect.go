@@ -35,6 +35,7 @@ func (j Job) afterPoll(r Result, now health.Instant) (Job, Call) {
 	switch {
 	case r.Fault == OK && r.OperationStatus == OperationFail:
 		j.Note = r.say("the operation failed")
+		j.refused = true
 		j.Entry.Operation = ""
 		return j.verify(now, now.Add(lagReads*j.pace.Poll))
 	case r.Fault == OK && r.OperationStatus == OperationSuccess:
@@ -109,6 +110,7 @@ func (j Job) afterVerify(r Result, now health.Instant) (Job, Call) {
 	case j.Goal == ToProve && same && j.succeeded:
 		return j.drop(Applied, "", now)
 	case j.Goal == ToProve && found && !same:
+		j.refused = true
 		return j.drop(NotApplied, "the drill's record came back different", now)
 	case now < j.endBy: // reads may lag behind the operation's end
 		return j, j.lookup(min(now.Add(j.pace.Poll), j.endBy))

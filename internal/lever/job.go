@@ -92,11 +92,12 @@ type Job struct {
 	closing   bool          // the last journal write closes the entry
 	ending    End           // what End becomes when that write is through
 
-	readAt health.Instant
-	sentAt health.Instant // the latest write
-	outAt  health.Instant // the latest write that removes
-	outBy  health.Instant // when that write was answered
-	endBy  health.Instant // of an operation, of settling, or of reading back
+	readAt  health.Instant
+	sentAt  health.Instant // the latest write
+	outAt   health.Instant // the latest write that removes
+	outBy   health.Instant // when that write was answered
+	refused bool           // see Refused
+	endBy   health.Instant // of an operation, of settling, or of reading back
 }
 
 // Start begins a procedure. For ToOut and ToProve the entry is opened (or, for
@@ -158,6 +159,11 @@ func (j Job) Sent() bool { return j.sent }
 func (j Job) Left() (e Entry, ok bool) {
 	return j.Entry, !j.closing && j.Entry.Version > 0
 }
+
+// Refused reports whether the registry would not carry the call out, or carried
+// it out differently: it will do so again. A throttle or a lost answer is no
+// refusal.
+func (j Job) Refused() bool { return j.refused }
 
 // Pending reports whether a status was written that is not yet in effect.
 func (j Job) Pending() bool { return j.Entry.Kind == CustomStatus && j.step == stepAwait }

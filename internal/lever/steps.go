@@ -252,6 +252,7 @@ func (j Job) afterSend(r Result, now health.Instant) (Job, Call) {
 		}
 		return j.retract(NotApplied, r.say("register"), now)
 	}
+	j.refused = r.Fault != Failed
 	return j.retract(NotApplied, r.say("call"), now)
 }
 

@@ -219,8 +219,13 @@ func (w *Warden) yielded(s *service, sl *slot) {
 	}
 }
 
-// drillAgain is how long a service is observed only after its drill failed.
-const drillAgain = 30 * time.Minute
+// How long a service is observed only after its drill failed: long where the
+// registry refused it, which it will do again; short where the call did not
+// get through, which proves nothing.
+const (
+	drillAgain   = 30 * time.Minute
+	drillUnheard = time.Minute
+)
 
 func (w *Warden) startDrill(s *service, i int) {
 	sl := &w.slots[i]
@@ -243,7 +248,11 @@ func (w *Warden) endedDrill(s *service, j *job) {
 	case lever.Applied:
 		s.drill = policy.DrillDone
 	case lever.NotApplied:
-		s.drill, s.drillUntil = policy.DrillBad, w.now.Add(drillAgain)
+		wait := drillUnheard
+		if j.Refused() {
+			wait = drillAgain
+		}
+		s.drill, s.drillUntil = policy.DrillBad, w.now.Add(wait)
 	default:
 		s.drill = policy.DrillNone
 	}
