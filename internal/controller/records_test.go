@@ -1,0 +1,280 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// command puts the nth command to the mind; it makes a record and a lesson.
+func (r *rig) command(n int) {
+	r.t.Helper()
+	if err := r.ctl.Command(context.Background(), warden.Freeze{By: fmt.Sprint(n), Note: "x"}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// details are what the commands' records say, in order.
+func details(records []warden.Record) (out []string) {
+	for _, x := range records {
+		if x.Kind == warden.CommandRecord {
+			out = append(out, x.Detail)
+		}
+	}
+	return out
+}
+
+func commands(from, to int) (out []string) {
+	for n := from; n <= to; n++ {
+		out = append(out, fmt.Sprintf("freeze for 1h0m0s by %d: x", n))
+	}
+	return out
+}
+
+// TestRecordsReachEverybody: the log, Recorded and the Keeper get the same
+// records in the same order; the Keeper in batches, the last ones on the way out.
+func TestRecordsReachEverybody(t *testing.T) {
+	play(t, func(r *rig) {
+		r.run()
+		for n := 1; n <= 100; n++ {
+			r.command(n)
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.command(101)
+		r.end()
+		want := commands(1, 101)
+		if got := details(r.records()); !slices.Equal(got, want) {
+			t.Errorf("Recorded was told %q", got)
+		}
+		stored, batches := r.keeper.stored()
+		if got := details(stored); !slices.Equal(got, want) {
+			t.Errorf("the Keeper got %q", got)
+		}
+		if most := int(time.Second/flushEvery) + 1; batches > most {
+			t.Errorf("the Keeper was given %d batches within a second, want at most %d", batches, most)
+		}
+		var logged []string
+		for _, x := range r.log.with("command") {
+			logged = append(logged, x.attrs["detail"])
+		}
+		if !slices.Equal(logged, want) {
+			t.Errorf("the log says %q", logged)
+		}
+		lessons := r.keeper.lessons
+		if len(lessons) == 0 || lessons[len(lessons)-1].Freeze.By != "101" {
+			t.Errorf("the last lesson is not the last freeze: %+v", lessons)
+		}
+	})
+}
+
+// TestRecordsDoNotWaitLong: with no more news, what there is is stored soon.
+func TestRecordsDoNotWaitLong(t *testing.T) {
+	play(t, func(r *rig) {
+		r.run()
+		r.command(1)
+		time.Sleep(flushEvery)
+		synctest.Wait()
+		if stored, _ := r.keeper.stored(); !slices.Equal(details(stored), commands(1, 1)) {
+			t.Errorf("after %s the Keeper has %q", flushEvery, details(stored))
+		}
+	})
+}
+
+// TestAKeeperThatFails: it is said, and the mind goes on; what comes later is
+// stored once the Keeper is well.
+func TestAKeeperThatFails(t *testing.T) {
+	play(t, func(r *rig) {
+		r.keeper.hinder = func(context.Context) error { return errors.New("no space left") }
+		r.run()
+		r.command(1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for _, msg := range []string{"append history", "store memory"} {
+			said := r.log.with(msg)
+			if len(said) != 1 || said[0].level != slog.LevelError || said[0].attrs["err"] != "no space left" {
+				t.Errorf("%q is said as %v", msg, said)
+			}
+		}
+		r.keeper.mu.Lock()
+		r.keeper.hinder = nil
+		r.keeper.mu.Unlock()
+		r.command(2)
+		r.end()
+		if stored, _ := r.keeper.stored(); !slices.Equal(details(stored), commands(2, 2)) {
+			t.Errorf("the Keeper has %q", details(stored))
+		}
+	})
+}
+
+// TestAKeeperThatHangs: the mind answers as ever; of the records the oldest
+// are given up, which is said once, and once more with their number when the
+// Keeper is back. The latest freeze is never given up.
+func TestAKeeperThatHangs(t *testing.T) {
+	const over = 50
+	play(t, func(r *rig) {
+		release := make(chan struct{})
+		r.keeper.hinder = func(context.Context) error { <-release; return nil }
+		r.run()
+		r.command(0)
+		time.Sleep(flushEvery)
+		synctest.Wait() // the Keeper hangs, with what there was
+		for n := 1; n <= mostWaiting+over; n++ {
+			r.command(n)
+		}
+		if said := r.log.with("the history loses records: its store does not keep up"); len(said) != 1 || said[0].level != slog.LevelError {
+			t.Errorf("the loss is said %d times, want once", len(said))
+		}
+		close(release)
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		stored, _ := r.keeper.stored()
+		want := append(commands(0, 0), commands(over+1, mostWaiting+over)...)
+		if got := details(stored); !slices.Equal(got, want) {
+			t.Errorf("the Keeper has %d records, want %d: the first and the latest", len(got), len(want))
+		}
+		if said := r.log.with("the history lost records"); len(said) != 1 || said[0].attrs["records"] != fmt.Sprint(over) {
+			t.Errorf("the number is said as %v", said)
+		}
+		if last := r.keeper.lessons[len(r.keeper.lessons)-1]; last.Freeze.By != fmt.Sprint(mostWaiting+over) {
+			t.Errorf("the freeze that is kept is by %s", last.Freeze.By)
+		}
+		r.command(-1)
+		time.Sleep(flushEvery)
+		synctest.Wait()
+		if said := r.log.with("the history lost records"); len(said) != 1 {
+			t.Errorf("a loss is said again: %v", said)
+		}
+	})
+}
+
+// TestLessonsAreBounded: of those that wait the oldest go, but for a freeze.
+func TestLessonsAreBounded(t *testing.T) {
+	k := newKeeping(nil, slog.New(&lines{}))
+	k.learn(warden.Memory{Freeze: &warden.FreezeUntil{By: "ann"}})
+	for n := range 2 * mostWaiting {
+		k.learn(warden.Memory{Armed: []warden.Armed{{Service: fmt.Sprint(n)}}})
+	}
+	if len(k.lessons) != mostWaiting {
+		t.Errorf("%d lessons wait, want %d", len(k.lessons), mostWaiting)
+	}
+	m := merge(k.lessons)
+	if m.Freeze == nil || m.Freeze.By != "ann" {
+		t.Errorf("the freeze is forgotten: %+v", m.Freeze)
+	}
+	if first, last := m.Armed[0].Service, m.Armed[len(m.Armed)-1].Service; first != fmt.Sprint(mostWaiting) || last != fmt.Sprint(2*mostWaiting-1) {
+		t.Errorf("kept are %s to %s, want the latest", first, last)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	m := merge([]warden.Memory{
+		{Passed: []warden.Passed{{Instance: "a", Probe: 1}}, Freeze: &warden.FreezeUntil{Until: 5}},
+		{Passed: []warden.Passed{{Instance: "a", Probe: 2}}, Removals: []warden.Removal{{Instance: "a"}}},
+		{Armed: []warden.Armed{{Service: "s"}}, Freeze: &warden.FreezeUntil{}},
+		{Armed: []warden.Armed{{Service: "s", Proven: true}}},
+	})
+	if len(m.Passed) != 2 || m.Passed[1].Probe != 2 || len(m.Removals) != 1 || len(m.Armed) != 2 || !m.Armed[1].Proven {
+		t.Errorf("differences are lost or out of order: %+v", m)
+	}
+	if m.Freeze == nil || m.Freeze.Until != 0 {
+		t.Errorf("the freeze is %+v, want the later one, which ends it", m.Freeze)
+	}
+}
+
+// TestMessage: what the log says, word by word. People search for these.
+func TestMessage(t *testing.T) {
+	decision := func(a policy.Action, l lever.Kind, admitted, shadow bool) warden.Record {
+		return warden.Record{Kind: warden.DecisionRecord, Action: a, Lever: l, Admitted: admitted, Shadow: shadow}
+	}
+	ended := func(a policy.Action, l lever.Kind, admitted bool) warden.Record {
+		return warden.Record{Kind: warden.ActuationRecord, Action: a, Lever: l, Admitted: admitted}
+	}
+	for _, c := range []struct {
+		record warden.Record
+		want   string
+	}{
+		{decision(policy.Remove, lever.Quarantine, true, false), "quarantine"},
+		{decision(policy.Remove, lever.CustomStatus, true, false), "set UNHEALTHY"},
+		{decision(policy.Remove, lever.Quarantine, true, true), "WOULD quarantine"},
+		{decision(policy.Remove, lever.CustomStatus, true, true), "WOULD set UNHEALTHY"},
+		{decision(policy.Remove, lever.Quarantine, false, false), "WITHHELD quarantine"},
+		{decision(policy.Remove, lever.Quarantine, false, true), "WITHHELD quarantine"},
+		{decision(policy.HoldOut, lever.Quarantine, true, false), "hold out until its first pass"},
+		{decision(policy.HoldOut, lever.CustomStatus, false, false), "WITHHELD hold out until its first pass"},
+		{decision(policy.Bring, lever.Quarantine, true, false), "restore"},
+		{decision(policy.Bring, lever.CustomStatus, true, false), "set HEALTHY"},
+		{decision(policy.Bring, lever.Quarantine, false, false), "WITHHELD restore"},
+		{decision(policy.Cancel, lever.CustomStatus, true, false), "cancel"},
+		{decision(policy.Keep, lever.None, true, false), "keep"},
+		{ended(policy.Remove, lever.Quarantine, true), "done: quarantine"},
+		{ended(policy.Remove, lever.CustomStatus, false), "not done: set UNHEALTHY"},
+		{ended(policy.Bring, lever.Quarantine, true), "done: restore"},
+		{ended(policy.HoldOut, lever.Quarantine, true), "done: hold out until its first pass"},
+		{ended(policy.Keep, lever.Drill, true), "done: drill"},
+		{ended(policy.Keep, lever.Drill, false), "not done: drill"},
+		{ended(policy.Keep, lever.Quarantine, true), "done: release from the journal"},
+		{warden.Record{Kind: warden.TransitionRecord, From: health.Healthy, To: health.Unhealthy}, "now " + health.Unhealthy.String()},
+		{warden.Record{Kind: warden.CommandRecord}, "command"},
+		{warden.Record{Kind: warden.FleetRecord}, "notice"},
+	} {
+		if got := Message(c.record); got != c.want {
+			t.Errorf("%s %d %s, admitted %t, shadow %t: %q, want %q", c.record.Kind, c.record.Action, c.record.Lever, c.record.Admitted, c.record.Shadow, got, c.want)
+		}
+	}
+}
+
+// TestLogRecord: facts are attributes, and a record has only those that it knows.
+func TestLogRecord(t *testing.T) {
+	for _, c := range []struct {
+		record warden.Record
+		level  slog.Level
+		want   map[string]string
+	}{
+		{
+			warden.Record{
+				Kind: warden.DecisionRecord, Action: policy.Remove, Lever: lever.Quarantine, Reason: policy.FailOpen,
+				Service: shop, Instance: "web-1", Addr: "10.0.0.2:80", Cause: health.Refused, Fails: 4, Fall: 4,
+				Detail: "connection refused", Passing: 2, Ever: 6, Out: 1, N: 6,
+			},
+			slog.LevelWarn,
+			map[string]string{
+				"service": "shop/web", "instance": "web-1", "addr": "10.0.0.2:80", "reason": "fail-open", "lever": "quarantine",
+				"cause": "refused", "fails": "4/4", "passing": "2/6", "out": "1/6", "detail": "connection refused",
+			},
+		},
+		{
+			warden.Record{Kind: warden.DecisionRecord, Action: policy.Remove, Admitted: true, Service: shop},
+			slog.LevelInfo,
+			map[string]string{"service": "shop/web", "passing": "0/0", "out": "0/0"},
+		},
+		{warden.Record{Kind: warden.FleetRecord, Detail: "configuration reloaded"}, slog.LevelInfo, map[string]string{"detail": "configuration reloaded"}},
+		{warden.Record{Kind: warden.ActuationRecord}, slog.LevelInfo, map[string]string{}},
+	} {
+		log := &lines{}
+		logRecord(slog.New(log), c.record)
+		said := log.with(Message(c.record))
+		if len(said) != 1 || said[0].level != c.level {
+			t.Fatalf("%+v is logged as %v", c.record, said)
+		}
+		got := said[0].attrs
+		for k, v := range c.want {
+			if got[k] != v {
+				t.Errorf("%s=%q, want %q", k, got[k], v)
+			}
+			delete(got, k)
+		}
+		if len(got) > 0 {
+			t.Errorf("attributes that nobody asked for: %v", got)
+		}
+	}
+}
