@@ -152,11 +152,16 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
-		if p.Counts.PastLine {
+		switch {
+		case p.Counts.PastLine:
 			p.propose(v, i, Cancel, FailOpen, NoReason)
-		} else if o.Has(SelfDoubt) {
+		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
+		case m.Cause == health.PathUnproven:
+			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
+	case m.Cause == health.PathUnproven:
+		p.propose(v, i, Cancel, PathUnproven, NoReason)
 	default: // until its call is sent, it needs open gates as it did at its start
 		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, now: now}
 		if m.HeldOut {

@@ -14,7 +14,7 @@ func (w *Warden) observe(o health.Observation) {
 	sl, st := &w.slots[i], &w.states[i]
 	s := w.services[sl.svc]
 	check := &s.cfg.Check
-	o = o.WithPath(st.Ever, w.paths.proven(sl.inc.Addr, o.Target, o.Start.Add(-2*check.Interval)))
+	o = o.WithPath(st.Ever, w.paths.proven(sl.inc.Addr, o.Target, proofSince(st, check, o)))
 	if o.Outcome == health.Pass {
 		w.paths.passed(sl.inc.Addr, o.Target, o.End)
 	}
@@ -40,6 +40,17 @@ func (w *Warden) observe(o health.Observation) {
 	if moved != health.Unchanged || st.Fails > 0 || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
 		w.mark(s)
 	}
+}
+
+// proofSince is how old a neighbour's pass may be to prove the path: two
+// intervals for the first failure of a run, and younger than the run itself
+// for the others. Passes from before a path was cut prove nothing about it.
+func proofSince(s *health.State, c *health.Check, o health.Observation) health.Instant {
+	since := o.Start.Add(-2 * c.Interval)
+	if s.Fails > 0 {
+		since = max(since, s.FailSince)
+	}
+	return since
 }
 
 // countFailing keeps the fleet's sums, and the onsets of the mass rule: a
