@@ -120,7 +120,7 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 	c.passages[id] = append(c.passages[id], passage{c.s.now, is, by})
 	e := c.episode(id)
 	switch {
-	case is && e != nil && e.cleared == 0:
+	case is && e != nil && e.cleared == 0 && e.stopped == e.at: // registered while it fails
 		e.stopped = 0
 	case is && e != nil && e.cleared != 0 && e.back == 0 && e.stopped != 0:
 		e.back = c.s.now

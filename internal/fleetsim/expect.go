@@ -51,7 +51,11 @@ var expectations = map[string]func(*words) func(*sim) string{
 }
 
 func parseExpect(w *words) func(*sim) string {
-	return oneOf(w, "what to expect", expectations)(w)
+	read := oneOf(w, "what to expect", expectations)
+	if read == nil {
+		return nil
+	}
+	return read(w)
 }
 
 // found: "in web-3", "out web-3 by 2m50s".
