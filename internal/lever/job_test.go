@@ -275,9 +275,18 @@ func TestLateEffectIsOurs(t *testing.T) {
 	j, c = lever.Step(j, r, w.now)
 	settled := w.now.Add(pace.Settle)
 	j, c = drive(t, w, j, c, func(c lever.Call) bool { return c.At > settled }) // it tries anew
-	w.attrs = nil
-	if j, _ = drive(t, w, j, c, over); j.End != lever.Applied || w.entry == nil || w.entry.Phase != lever.Out {
-		t.Errorf("ended as %s (%s), entry %+v", j.End, j.Note, w.entry)
+	for _, cancelled := range []bool{false, true} { // also when nobody wants it any more
+		w, j, entry := *w, j, *w.entry
+		w.entry, w.attrs = &entry, nil
+		if cancelled {
+			var replaced bool
+			if j, _, replaced = j.Cancel(policy.PassedInHold, true, w.now); replaced {
+				t.Fatal("what may take effect was dropped")
+			}
+		}
+		if j, _ = drive(t, &w, j, c, over); j.End != lever.Applied || w.entry == nil || w.entry.Phase != lever.Out {
+			t.Errorf("cancelled %v: ended as %s (%s), entry %+v", cancelled, j.End, j.Note, w.entry)
+		}
 	}
 }
 
