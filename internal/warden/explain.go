@@ -70,8 +70,10 @@ func summary(e Explanation) string {
 	switch {
 	case e.LastProbe == 0:
 		seen = "it was not probed yet"
+	case l.Outcome == health.Fail && e.Fails == 0:
+		seen = fmt.Sprintf("its latest probe failed (%s); failures are counted anew", l.Cause)
 	case l.Outcome == health.Fail:
-		seen = fmt.Sprintf("it failed %d of %d (%s)", e.Fails, e.Fall, l.Cause)
+		seen = fmt.Sprintf("it failed %s (%s; %d make it unhealthy)", inARow(e.Fails), l.Cause, e.Fall)
 	case l.Outcome == health.Indeterminate:
 		seen = fmt.Sprintf("NOT CHECKED: %s", l.Cause)
 	}
@@ -92,4 +94,11 @@ func summary(e Explanation) string {
 		return fmt.Sprintf("in, back since a short while (%s); %s", l.Reason, seen)
 	}
 	return fmt.Sprintf("in; %s", seen)
+}
+
+func inARow(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times in a row", n)
 }

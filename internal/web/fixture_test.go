@@ -209,7 +209,7 @@ func told() warden.Explanation {
 	s := night().Services[2]
 	return warden.Explanation{
 		Line: s.Instances[3], Service: s.Service, Mode: s.Mode, Lever: s.Lever,
-		Summary: "out because of failing; it failed 76 of 4 (refused); passes in a row: 0", Check: s.Check,
+		Summary: "out because of failing; it failed 76 times in a row (refused; 4 make it unhealthy); passes in a row: 0", Check: s.Check,
 		Fails: 76, Fall: 4, Rise: 2, EverPassed: true,
 		Recent:     append(slices.Repeat([]health.Outcome{health.Fail}, 14), health.Indeterminate, health.Fail, health.Pass, health.Pass, health.Pass, health.Pass),
 		LastDetail: "connect 10.8.0.4:8080: connection refused", LastProbe: ago(2 * time.Second), Verdict: health.Unhealthy,
