@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/web"
 )
@@ -158,12 +159,26 @@ func sentence(r web.Record) string {
 		return "WOULD " + r.Action
 	case r.Kind == "decision":
 		return "decided " + r.Action
-	case r.Kind == "actuation" && r.Admitted:
-		return "done " + r.Action
 	case r.Kind == "actuation":
-		return "not done " + r.Action
+		return ended(r)
 	case r.Kind == "transition":
 		return r.From + " -> " + r.To
 	}
 	return string(r.Kind)
+}
+
+// ended is how a procedure ended. One that neither removes nor returns has no
+// action: it is a drill, or the release of a journal entry.
+func ended(r web.Record) string {
+	done := "not done"
+	if r.Admitted {
+		done = "done"
+	}
+	switch {
+	case r.Action != "":
+		return done + " " + r.Action
+	case r.Lever == lever.Drill.String():
+		return "drill " + done
+	}
+	return "release " + done
 }
