@@ -30,9 +30,10 @@ type workload struct {
 	at     netip.AddrPort
 	zone   string
 	mood   mood
-	noPort bool    // it is registered without its port
-	gray   float64 // share of requests that a serving workload answers with 500
-	turn   uint64  // counts changes, so that planned ones can be void
+	noPort bool          // it is registered without its port
+	gray   float64       // share of requests that a serving workload answers with 500
+	since  time.Duration // of mood, gray and address
+	turn   uint64        // counts changes, so that planned ones can be void
 }
 
 // fleet is everything that listens, and the paths to it.
@@ -96,6 +97,7 @@ func (w *workload) attributes(init string) health.Attributes {
 func (f *fleet) become(w *workload, m mood, what string) {
 	f.s.clients.settle()
 	w.turn++
+	w.since = f.s.now
 	w.mood = m
 	w.gray = 0
 	f.s.clients.mood(w, what)

@@ -49,6 +49,8 @@ func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, wha
 	x := j.sight(key{svc.ID, id})
 	held := j.s.now - x.fallAt
 	switch {
+	case j.wronged(x, id):
+		j.fail("%s, which has served well since before it seemed to fail", what)
 	case x.last == health.Pass:
 		j.fail("%s, whose latest observation is a pass", what)
 	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
@@ -63,6 +65,13 @@ func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, wha
 	case !j.everPassed(p, svc, id):
 		j.fail("%s, which never passed", what)
 	}
+}
+
+// wronged reports whether an instance serves well, and did all the time in
+// which it seemed to fail.
+func (j *judge) wronged(x *sight, id string) bool {
+	w := j.s.fleet.find(id)
+	return w != nil && w.faults() == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
 }
 
 // everPassed reports whether the present incarnation passed, as this process

@@ -32,6 +32,7 @@ type sight struct {
 	last    health.Outcome
 	lastAt  time.Duration
 	run     int           // failures in a row, whatever the mind makes of them
+	since   time.Duration // when the first of them began
 	fallAt  time.Duration // when the run became as long as the check's fall
 	hard    bool          // refused or reset in this run
 	ever    bool
@@ -202,7 +203,9 @@ func (j *judge) observed(p *process, o health.Observation) {
 		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true
 		x.probes++
 	case health.Fail:
-		x.run++
+		if x.run++; x.run == 1 {
+			x.since = p.when(o.Start)
+		}
 		x.probes++
 		x.hard = x.hard || o.Cause == health.Refused || o.Cause == health.Reset
 		if x.run == t.Check.Fall {

@@ -292,6 +292,7 @@ func reregister(w *words) func(*sim) {
 				s.clients.settle()
 				a := x.at.Addr().As4()
 				a[3] ^= 0x80
+				x.since = s.now
 				x.at = netip.AddrPortFrom(netip.AddrFrom4(a), x.at.Port())
 			}
 			m := x.attributes("").Map()
