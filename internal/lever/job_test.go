@@ -115,7 +115,7 @@ func statusPending(t *testing.T) (*world, lever.Job, lever.Call) {
 // TestUndoBeforeEffect: a written UNHEALTHY is taken back while Cloud Map has
 // not applied it, and never afterwards (rule 9).
 func TestUndoBeforeEffect(t *testing.T) {
-	w, j, c := statusPending(t)
+	w, j, _ := statusPending(t)
 	w.advance(w.now.Add(20 * time.Second))
 	j, c, replaced := j.Cancel(policy.PassedInHold, true, w.now)
 	if !replaced {
@@ -184,8 +184,8 @@ func TestEffectCountsFromTheAnswer(t *testing.T) {
 // TestUndoWithASlowJournal: the status still reads HEALTHY while the UNHEALTHY
 // waits; that must not be taken for the undo's success.
 func TestUndoWithASlowJournal(t *testing.T) {
-	w, j, c := statusPending(t)
-	j, c, _ = j.Cancel(policy.PassedInHold, true, w.now)
+	w, j, _ := statusPending(t)
+	j, c, _ := j.Cancel(policy.PassedInHold, true, w.now)
 	w.advance(w.now.Add(3 * time.Second)) // longer than a read stays fresh
 	j, c = drive(t, w, j, c, op(lever.SetStatus))
 	if j, _ = drive(t, w, j, c, over); j.End != lever.Cancelled || w.status != health.Healthy {
@@ -196,8 +196,8 @@ func TestUndoWithASlowJournal(t *testing.T) {
 // TestRefusedUndoLetsTheRemovalStand: what cannot be taken back is journalled
 // as out when it takes effect, so that it comes back later.
 func TestRefusedUndoLetsTheRemovalStand(t *testing.T) {
-	w, j, c := statusPending(t)
-	j, c, _ = j.Cancel(policy.PassedInHold, true, w.now)
+	w, j, _ := statusPending(t)
+	j, c, _ := j.Cancel(policy.PassedInHold, true, w.now)
 	j, c = drive(t, w, j, c, op(lever.SetStatus))
 	r, _ := w.do(c, denied)
 	j, c = lever.Step(j, r, w.now)
@@ -275,7 +275,7 @@ func TestLateEffectIsOurs(t *testing.T) {
 	j, c = lever.Step(j, r, w.now)
 	settled := w.now.Add(pace.Settle)
 	j, c = drive(t, w, j, c, func(c lever.Call) bool { return c.At > settled }) // it tries anew
-	for _, cancelled := range []bool{false, true} { // also when nobody wants it any more
+	for _, cancelled := range []bool{false, true} {                             // also when nobody wants it any more
 		w, j, entry := *w, j, *w.entry
 		w.entry, w.attrs = &entry, nil
 		if cancelled {

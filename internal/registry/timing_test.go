@@ -207,7 +207,7 @@ func TestDueTimesSurviveRestart(t *testing.T) {
 		if got := ids(r.View(svc).Instances); got != "a" {
 			t.Errorf("instances just before the operations are due: %s", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := ids(r.View(svc).Instances); got != "a b c" {
 			t.Errorf("instances when the operations are due: %s", got)
@@ -217,7 +217,7 @@ func TestDueTimesSurviveRestart(t *testing.T) {
 		if got := r.View(svc).Instance("a").Health; got != registry.Healthy {
 			t.Errorf("just before it is due the status is %s", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := r.View(svc).Instance("a").Health; got != registry.Unhealthy {
 			t.Errorf("when it is due the status is %s", got)

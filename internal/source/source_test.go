@@ -163,9 +163,7 @@ func TestEachServiceOncePerPollEvenlySpread(t *testing.T) {
 			if len(times) != 7 || times[0] != 0 {
 				t.Errorf("service %d was listed at %v, want 7 times, first at once", i, times)
 			}
-			for _, at := range times[1:] {
-				slots = append(slots, at)
-			}
+			slots = append(slots, times[1:]...)
 		}
 		slices.Sort(slots)
 		for i, at := range slots {

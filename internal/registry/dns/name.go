@@ -20,11 +20,6 @@ func splitName(s string) name {
 	return strings.Split(s, ".")
 }
 
-// below is the name of a child.
-func (n name) below(label string) name {
-	return append(name{label}, n...)
-}
-
 // valid reports whether the name can stand in a message.
 func (n name) valid() bool {
 	size := 1
