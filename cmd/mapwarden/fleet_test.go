@@ -42,7 +42,7 @@ const (
 	resets       // as the system does for a process that died; the port stays its own
 )
 
-func newServer(t *testing.T) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +53,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-func (s *server) serve(t *testing.T, l net.Listener) {
+func (s *server) serve(t testing.TB, l net.Listener) {
 	srv := &http.Server{Handler: s}
 	srv.SetKeepAlivesEnabled(false)
 	done := make(chan struct{})
@@ -63,7 +63,7 @@ func (s *server) serve(t *testing.T, l net.Listener) {
 }
 
 // restart listens again after a crash.
-func (s *server) restart(t *testing.T) {
+func (s *server) restart(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", s.addr.String())
 	if err != nil {
