@@ -55,11 +55,14 @@ func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) 
 	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
+		if at := (*url.Error)(nil); errors.As(err, &at) {
+			err = at.Err // the address is said already
+		}
 		return unreachablef("no daemon answers at %s: %w; is one running? give its address with --addr", d.address, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return answered(resp)
+		return d.answered(resp)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(out); err != nil {
 		return unreachablef("the answer of %s is not mapwarden's: %w", d.address, err)
@@ -68,14 +71,14 @@ func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) 
 }
 
 // answered turns an error answer into an error with the right exit code.
-func answered(resp *http.Response) error {
+func (d *daemonAPI) answered(resp *http.Response) error {
 	var e web.Error
-	text := resp.Status
-	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e) == nil && e.Error != "" {
-		text = e.Error
-		if e.Hint != "" {
-			text += "; " + e.Hint
-		}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == "" {
+		return unreachablef("what answers at %s is no mapwarden daemon: it says %s; give the daemon's address with --addr", d.address, resp.Status)
+	}
+	text := e.Error
+	if e.Hint != "" {
+		text += "; " + e.Hint
 	}
 	switch {
 	case resp.StatusCode == http.StatusNotFound:

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,16 @@ func (s *entrySource) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.data, "data", "", "read this data directory instead of asking a daemon")
 }
 
+// entries are in order of their names, wherever they come from.
 func (s *entrySource) entries(ctx context.Context) ([]web.Entry, error) {
+	entries, err := s.read(ctx)
+	slices.SortStableFunc(entries, func(a, b web.Entry) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Instance, b.Instance))
+	})
+	return entries, err
+}
+
+func (s *entrySource) read(ctx context.Context) ([]web.Entry, error) {
 	if s.data == "" {
 		var e web.Entries
 		err := s.api.call(ctx, "GET", "/api/v1/quarantine", nil, &e)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,8 +45,24 @@ type servedRegistry struct {
 	udp net.PacketConn
 }
 
+// check refuses what no registry can be.
+func (f *registryFlags) check() error {
+	if len(f.options.Account) != 12 || strings.Trim(f.options.Account, "0123456789") != "" {
+		return usagef("--account %s: give 12 digits", f.options.Account)
+	}
+	for name, d := range map[string]time.Duration{"custom-health-delay": f.options.CustomHealthDelay, "operation-delay": f.options.OperationDelay} {
+		if d < 0 {
+			return usagef("--%s %s: give a time that is not negative", name, d)
+		}
+	}
+	return nil
+}
+
 // openRegistry opens a registry's file below data and its listeners.
 func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*servedRegistry, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, unreachablef("create the data directory: %w", err)
 	}

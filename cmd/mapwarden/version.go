@@ -47,7 +47,11 @@ func (a *app) versionCommand() *cobra.Command {
 			if output == "json" {
 				return json.NewEncoder(a.out).Encode(b)
 			}
-			fmt.Fprintf(a.out, "mapwarden %s %s (%s, %s)\n", b.Version, b.Revision, b.Go, b.Platform)
+			name := b.Version
+			if b.Revision != "" {
+				name += " " + b.Revision
+			}
+			fmt.Fprintf(a.out, "mapwarden %s (%s, %s)\n", name, b.Go, b.Platform)
 			return nil
 		},
 	}
