@@ -25,7 +25,7 @@ func (a *app) printFleet(f web.Fleet) {
 		fmt.Fprintf(a.out, "frozen until %s by %s\n", instant(f.FrozenUntil), dash(f.FrozenBy))
 	}
 	if !f.Synced {
-		fmt.Fprintln(a.out, "NOT SYNCED: the registry has not been read completely since the start; what follows may be a part of it")
+		fmt.Fprintln(a.out, "NOT SYNCED: the registry has not been read completely since the start; what is shown may be a part of it")
 		return
 	}
 	fmt.Fprintf(a.out, "registry read %.0fs ago\n", f.StalenessSeconds)

@@ -54,10 +54,11 @@ func (s *stage) startDaemon(ctx context.Context, x side) (*checker, error) {
 		return nil, err
 	}
 	api, err := p.listening(ctx, "web")
+	go drain(p)
 	if err != nil {
+		p.stop()
 		return nil, err
 	}
-	go drain(p)
 	return &checker{side: x, process: p, api: api}, nil
 }
 
@@ -70,7 +71,7 @@ func (s *stage) killDaemon(ctx context.Context) {
 	d.process.kill()
 	at := time.Now()
 	s.say("%4.0fs  the enforcing daemon is killed: journalled, but not yet deregistered\n", time.Since(s.opening).Seconds())
-	s.listen.Go(func() {
+	s.restarts.Go(func() {
 		again, err := s.startDaemon(ctx, with)
 		if err == nil {
 			s.mu.Lock()
@@ -79,7 +80,9 @@ func (s *stage) killDaemon(ctx context.Context) {
 			err = s.awaitReady(ctx, again)
 		}
 		if err != nil {
-			s.say("the daemon did not come back: %v\n", err)
+			if ctx.Err() == nil {
+				s.say("the daemon did not come back: %v\n", err)
+			}
 			return
 		}
 		s.mu.Lock()

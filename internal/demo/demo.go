@@ -59,12 +59,20 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	s := &stage{opts: o, dir: dir, plan: planFor(o.For), began: time.Now(), tally: newTally()}
 	defer s.close()
 	if err := s.set(ctx); err != nil {
-		return Report{}, fmt.Errorf("set the stage: %w (logs are in %s)", err, dir)
+		return Report{}, s.failed(ctx, "set the stage", err)
 	}
 	if err := s.play(ctx); err != nil {
-		return Report{}, fmt.Errorf("play: %w (logs are in %s)", err, dir)
+		return Report{}, s.failed(ctx, "play", err)
 	}
 	return s.report(ctx)
+}
+
+// failed says why there is no report, and where to look.
+func (s *stage) failed(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil { // whatever err is, it follows from that
+		return fmt.Errorf("interrupted (logs are in %s)", s.dir)
+	}
+	return fmt.Errorf("%s: %w (logs are in %s)", doing, err, s.dir)
 }
 
 // Sides of the registry: the same services, with and without mapwarden.

@@ -53,6 +53,7 @@ func start(binary, dir, name string, read bool, args ...string) (*process, error
 		p.cmd.Stdout = log
 	}
 	if err := p.cmd.Start(); err != nil {
+		log.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go p.wait(out)

@@ -32,6 +32,7 @@ type stage struct {
 	writer   *cloudmap.Writer
 	wire     *wire
 	listen   sync.WaitGroup
+	restarts sync.WaitGroup // of the enforcing daemon
 	cancel   context.CancelFunc
 	opening  time.Time // when the plan began
 
@@ -208,8 +209,14 @@ func (s *stage) startClients(context.Context) error {
 	return nil
 }
 
-// play follows the plan's cues.
+// play follows the plan's cues. When it returns, nothing is started any more.
 func (s *stage) play(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		s.wire.set("", nil)
+		cancel()
+		s.restarts.Wait()
+	}()
 	s.opening = time.Now()
 	progress := time.NewTicker(5 * time.Second)
 	defer progress.Stop()
@@ -282,6 +289,7 @@ func (s *stage) close() {
 		s.cancel()
 	}
 	s.listen.Wait()
+	s.restarts.Wait() // of one that was killed at the very last moment
 }
 
 // write stores a file for a child.

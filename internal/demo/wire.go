@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -38,11 +39,12 @@ func newWire(target string) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{listener: l}
+	quiet := log.New(io.Discard, "", 0) // what breaks here is broken on purpose
 	forward := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(u) },
-		ErrorLog: nil,
+		ErrorLog: quiet,
 	}
-	w.server = &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.server = &http.Server{ErrorLog: quiet, ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.trapped(r) {
 			panic(http.ErrAbortHandler) // the daemon is dead; nobody waits for an answer
 		}
