@@ -51,6 +51,7 @@ func (w *Warden) propose(s *service) []policy.Proposal {
 	}
 	s.wake = plan.Wake
 	s.counts = plan.Counts
+	w.sayLine(s, plan.Counts)
 	for k, i := range s.members {
 		w.takeMemo(s, i, plan.Memos[k])
 	}
@@ -66,19 +67,27 @@ func (w *Warden) propose(s *service) []policy.Proposal {
 // acts reports whether decisions on a service are carried out.
 func (w *Warden) acts(s *service) bool { return s.cfg.Policy.Mode == policy.ModeEnforce }
 
+// lineMoved begins runs and holds anew when the fail-open line lifts (rule 6).
 func (w *Warden) lineMoved(s *service, c policy.Counts) {
 	s.pastLine = c.PastLine
 	if !c.PastLine {
 		w.restart(s)
 	}
-	if c.Fails == 0 && c.Blind > 0 || c.Ever == 0 {
-		return // nobody was looked at yet, or it never worked: that is no news
+}
+
+// sayLine records which side of the line a service is on, where that is news:
+// who was not looked at yet since the start is not taken for a failure.
+func (w *Warden) sayLine(s *service, c policy.Counts) {
+	open := s.cfg.Policy.FailOpen
+	sure := c.Ever > 0 && float64(c.Passing+c.Blind)*100 < open*float64(c.Ever)
+	if c.PastLine == s.lineSaid || c.PastLine && !sure {
+		return
 	}
+	s.lineSaid = c.PastLine
 	detail := "too few pass: no removals, fail open"
 	if !c.PastLine {
 		detail = "enough pass again; failure runs and holds begin anew"
 	}
-	s.counts = c
 	w.recordService(s, Record{Kind: FleetRecord, Reason: policy.FailOpen, Admitted: !c.PastLine, Detail: detail})
 }
 

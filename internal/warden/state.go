@@ -23,6 +23,7 @@ type service struct {
 	empties  int            // complete listings in a row that were empty though we know instances
 	stale    bool
 	pastLine bool
+	lineSaid bool // that it is past the line was recorded
 	warming  bool
 
 	probe   uint64 // fingerprint of the check that armed is about
