@@ -23,7 +23,9 @@ func TestSteadyFailureIsRemoved(t *testing.T) {
 // TestWarmUpEndsWithNewRuns: what failed all through the warm-up needs Fall new
 // failures when it ends, not the ones from before (rule 6).
 func TestWarmUpEndsWithNewRuns(t *testing.T) {
-	m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 4, "web")
+	cfg := testConfig()
+	cfg.Default.Policy.WarmUp = 10500 * time.Millisecond // between two looks of the housekeeping
+	m := started(t, cfg, warden.Loaded{}, warden.CustomHealthCheck, 4, "web")
 	m.probe(1)
 	m.probe(8, "web-0")
 	for range 30 { // over the end of the warm-up, without a probe

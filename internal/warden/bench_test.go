@@ -1,0 +1,58 @@
+package warden_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// BenchmarkHandle is the mind's cost of steady passes of 10,000 targets in 100
+// services, in batches as the probe engine sends them.
+func BenchmarkHandle(b *testing.B) {
+	const services, each, batch = 100, 100, 250
+	names := make([]string, services)
+	for i := range names {
+		names[i] = fmt.Sprintf("s%03d", i)
+	}
+	m := newMind(b, testConfig())
+	m.tell(warden.Loaded{}, found(warden.CustomHealthCheck, names...))
+	for i, name := range names {
+		var is []warden.InstanceFound
+		for k := range each {
+			is = append(is, instance(fmt.Sprintf("%s-%d", name, k), fmt.Sprintf("10.1.%d.%d", i, k+1)))
+		}
+		m.tell(m.listing(name, is...))
+	}
+	m.probe(12)
+	ids := make([]string, 0, len(m.targets))
+	for id := range m.targets {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	var batches []warden.Observed
+	for chunk := range slices.Chunk(ids, batch) {
+		var o warden.Observed
+		for _, id := range chunk {
+			o.Observations = append(o.Observations, m.seen(id, health.Pass, health.NoCause))
+		}
+		batches = append(batches, o)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	n := 0
+	for b.Loop() {
+		o := batches[n%len(batches)]
+		n++
+		m.now = m.now.Add(25 * time.Millisecond) // 10,000 a second
+		for i := range o.Observations {
+			x := &o.Observations[i]
+			x.Due, x.Start, x.End = m.now, m.now, m.now
+		}
+		m.w.Handle(m.now, []warden.Event{o})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n*batch), "ns/observation")
+}
