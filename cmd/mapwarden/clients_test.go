@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/servicediscovery"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/mapwarden/mapwarden/internal/component"
 	"github.com/mapwarden/mapwarden/internal/web"
@@ -141,6 +148,70 @@ func TestDataNames(t *testing.T) {
 				found(t, cmd, way.works)
 			})
 		}
+	}
+}
+
+// discoverEnv makes a process of the test binary a Go client, which asks the
+// endpoint that it holds, with the SDK's own HTTP client and settings.
+const discoverEnv = "MAPWARDEN_TEST_DISCOVER"
+
+// goDiscover prints what the Go SDK finds. With bare the host keeps its name.
+func goDiscover(endpoint string, bare bool) error {
+	ctx := context.Background()
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion("us-east-1"))
+	if err != nil {
+		return err
+	}
+	client := servicediscovery.NewFromConfig(cfg, func(o *servicediscovery.Options) {
+		o.BaseEndpoint = aws.String(endpoint)
+		o.RetryMaxAttempts = 1
+		if bare {
+			o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+				return s.Initialize.Add(middleware.InitializeMiddlewareFunc("NoHostPrefix",
+					func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+						middleware.InitializeOutput, middleware.Metadata, error) {
+						return next.HandleInitialize(smithyhttp.DisableEndpointHostPrefix(ctx, true), in)
+					}), middleware.Before)
+			})
+		}
+	})
+	out, err := client.DiscoverInstances(ctx, &servicediscovery.DiscoverInstancesInput{
+		NamespaceName: aws.String("shop"), ServiceName: aws.String("api"),
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range out.Instances {
+		fmt.Println(aws.ToString(i.InstanceId))
+	}
+	return nil
+}
+
+// TestDataNamesInGo tries them with the Go SDK, which knows no variable for
+// the switch. Its NO_PROXY compares whole names, so the trap is none.
+func TestDataNamesInGo(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "api")
+	const made = "http://cloudmap.local"
+	proxy := "HTTP_PROXY=" + f.wire.URL
+	for _, way := range []struct {
+		name     string
+		endpoint string
+		env      []string
+		works    bool
+	}{
+		{"proxy", made, []string{proxy}, true},
+		{"proxy and a real address", f.wire.URL, []string{proxy}, true},
+		{"proxy, a real address and its NO_PROXY", f.wire.URL, []string{proxy, "NO_PROXY=127.0.0.1,localhost"}, true},
+		{"nothing", f.wire.URL, nil, false},
+		{"variable", f.wire.URL, []string{"AWS_DISABLE_HOST_PREFIX_INJECTION=true"}, false},
+		{"middleware", f.wire.URL, []string{"BARE=true"}, true},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = clientEnv(t, append(way.env, discoverEnv+"="+way.endpoint)...)
+			found(t, cmd, way.works)
+		})
 	}
 }
 

@@ -23,10 +23,17 @@ import (
 const orderEnv = "MAPWARDEN_TEST_ORDER"
 
 // TestMain is also the main of the processes that the tests start: a daemon
-// with shortened times, or, for the scripts, the command itself.
+// with shortened times, a client, or, for the scripts, the command itself.
 func TestMain(m *testing.M) {
 	if order := os.Getenv(orderEnv); order != "" {
 		os.Exit(obey(order))
+	}
+	if endpoint := os.Getenv(discoverEnv); endpoint != "" {
+		if err := goDiscover(endpoint, os.Getenv("BARE") != ""); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitDone)
 	}
 	testscript.Main(m, map[string]func(){"mapwarden": main})
 }
