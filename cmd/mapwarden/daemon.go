@@ -59,6 +59,7 @@ type daemon struct {
 	stats    *web.Metrics
 	listener net.Listener
 	metrics  net.Listener
+	own      []netip.AddrPort // our listeners
 	loaded   warden.Loaded
 	scope    atomic.Pointer[warden.Scope] // of the configuration of the moment
 }
@@ -147,7 +148,7 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 	d.reader = d.client.NewReader(account)
 	d.actuator = newActuators(d.store.Journal(), d.reader, d.client)
 	if d.opts.file.Mode == policy.ModeOff {
-		return d.printWayBack()
+		return d.printWayBack(d.loaded.Entries)
 	}
 	d.actuator.allow(d.opts.file, len(d.loaded.Entries) > 0)
 	return nil
@@ -155,8 +156,8 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 
 // printWayBack says, in mode off, how to return by hand what is out: nothing
 // is written then (rule 19).
-func (d *daemon) printWayBack() error {
-	for _, e := range shapes(d.loaded.Entries) {
+func (d *daemon) printWayBack(entries []lever.Entry) error {
+	for _, e := range shapes(entries) {
 		if !e.IsOut {
 			continue
 		}
@@ -179,8 +180,13 @@ func (d *daemon) openListeners(ctx context.Context) (err error) {
 	return err
 }
 
-// own are our listeners: never targets (rule 20).
-func (d *daemon) own() (out []netip.AddrPort, err error) {
+// addresses is what may be probed: as the file says, and never ourselves.
+func (d *daemon) addresses(t config.Targets) probe.AddressPolicy {
+	return probe.AddressPolicy{Allow: t.Allow, Deny: t.Deny, Own: d.own}
+}
+
+// listening are our listeners: never targets (rule 20).
+func (d *daemon) listening() (out []netip.AddrPort, err error) {
 	listeners := []net.Listener{d.listener, d.metrics}
 	if d.registry != nil {
 		listeners = append(listeners, d.registry.api, d.registry.tcp)
@@ -200,13 +206,13 @@ func (d *daemon) own() (out []netip.AddrPort, err error) {
 
 // plug builds the edges around a controller.
 func (d *daemon) plug(context.Context) error {
-	own, err := d.own()
+	own, err := d.listening()
 	if err != nil {
 		return err
 	}
-	targets := d.opts.file.Targets
+	d.own = own
 	d.engine, err = probe.NewEngine(probe.Config{
-		Options: probe.Options{Policy: probe.AddressPolicy{Allow: targets.Allow, Deny: targets.Deny, Own: own}},
+		Options: probe.Options{Policy: d.addresses(d.opts.file.Targets)},
 		Now:     d.clock.now,
 		Deliver: func(o []health.Observation) { d.ctl.Send(warden.Observed{Observations: o}) },
 		Doubt:   func(x health.Doubt) { d.ctl.Send(warden.Doubted{Doubt: x}) },
@@ -255,6 +261,7 @@ func (d *daemon) run(ctx context.Context) error {
 		servers.Go(func() error { return d.registry.run(serving) })
 	}
 
+	first := warden.Configured{Config: d.opts.file.Warden()} // reload may replace the file from here on
 	working, endWorking := context.WithCancel(ctx)
 	defer endWorking()
 	stopOnFailure := context.AfterFunc(serving, endWorking)
@@ -266,7 +273,7 @@ func (d *daemon) run(ctx context.Context) error {
 	workers.Go(func() error { return d.sentinel.Run(working) })
 	workers.Go(func() error {
 		defer endWorking() // retired
-		return d.ctl.Run(working, warden.Configured{Config: d.opts.file.Warden()}, d.loaded)
+		return d.ctl.Run(working, first, d.loaded)
 	})
 	err := workers.Wait()
 	endServing()

@@ -16,6 +16,7 @@ import (
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
 	"github.com/mapwarden/mapwarden/internal/registry/dns"
+	"github.com/mapwarden/mapwarden/internal/web"
 )
 
 // registryFlags are the flags of everything that runs a registry.
@@ -111,7 +112,7 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	defer s.reg.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
-	g.Go(func() error { return serve(ctx, s.api, awsjson.New(s.reg)) })
+	g.Go(func() error { return web.Serve(ctx, s.api, awsjson.New(s.reg)) })
 	if s.udp != nil {
 		g.Go(func() error { return dns.New(s.reg).Serve(ctx, s.udp, s.tcp) })
 	}

@@ -25,6 +25,9 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "Run the daemon. Without a config file it observes AWS Cloud Map with the credentials of the environment:\n" +
 			"it probes, judges, and records what it would do, and has no client that could write.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if logs != "text" && logs != "json" {
+				return usagef("--log %s: give text or json", logs)
+			}
 			a.logTo(logs)
 			load := func() (config.File, error) { return config.Load(path, flags) }
 			file, err := load()

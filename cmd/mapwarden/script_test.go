@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -28,7 +29,10 @@ import (
 //	until PATTERN COMMAND…   run a command until it ends well and its output matches
 //	daemon NAME ARGUMENTS…   start mapwarden; sets $NAME_web and so on, from its "listening" lines
 //	ends NAME CODE [SIGNAL]  send a signal if one is named; the daemon has to end with CODE, within 10 s
-//	said NAME PATTERN        what the daemon wrote to standard error matches
+//	said NAME PATTERN        wait until what the daemon wrote to standard error matches
+//	printed NAME PATTERN     the same for standard output
+//	counts NAME PATTERN      the same for its metrics, at $NAME_web
+//	hup NAME                 send it a SIGHUP
 //	fleet REGISTRY N         create shop/api and, with custom health, shop/web, with N servers each
 //	crash INSTANCE, recover INSTANCE   its server resets connections, or serves again
 func TestScripts(t *testing.T) {
@@ -44,7 +48,12 @@ func TestScripts(t *testing.T) {
 			"until":   scriptUntil,
 			"daemon":  scriptDaemon,
 			"ends":    scriptEnds,
-			"said":    scriptSaid,
+			"said":    shows(func(_ *testscript.TestScript, d *background) string { return d.log.String() }),
+			"printed": shows(func(_ *testscript.TestScript, d *background) string { return d.out.String() }),
+			"counts":  shows(metricsOf),
+			"hup": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(named(ts, args).cmd.Process.Signal(syscall.SIGHUP))
+			},
 			"fleet":   scriptFleet,
 			"crash":   func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(resets) },
 			"recover": func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(serves) },
@@ -110,6 +119,8 @@ func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
 // background is a daemon of a script.
 type background struct {
 	cmd  *exec.Cmd
+	web  string // address of its operator API
+	out  transcript
 	log  transcript
 	done chan struct{}
 }
@@ -129,7 +140,7 @@ func scriptDaemon(ts *testscript.TestScript, _ bool, args []string) {
 		defer close(d.done)
 		defer d.cmd.Wait()
 		defer close(lines)
-		for in := bufio.NewScanner(out); in.Scan(); {
+		for in := bufio.NewScanner(io.TeeReader(out, &d.out)); in.Scan(); {
 			lines <- in.Text()
 		}
 	}()
@@ -144,6 +155,9 @@ func scriptDaemon(ts *testscript.TestScript, _ bool, args []string) {
 		if at, ok := strings.CutPrefix(line, "listening "); ok {
 			what, address, _ := strings.Cut(at, " ")
 			ts.Setenv(name+"_"+what, address)
+			if what == "web" {
+				d.web = address
+			}
 			if what == listensLast(args[1:]) {
 				go func() {
 					for range lines {
@@ -196,12 +210,46 @@ func scriptEnds(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func scriptSaid(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, args, 2, "said NAME PATTERN")
-	log := daemonOf(ts, args[0]).log.String()
-	if regexp.MustCompile("(?m)"+args[1]).MatchString(log) == neg {
-		ts.Fatalf("what it said, matched: %t:\n%s", neg, log)
+func named(ts *testscript.TestScript, args []string) *background {
+	want(ts, args, 1, "NAME")
+	return daemonOf(ts, args[0])
+}
+
+// shows is a command that waits until what a daemon shows matches; or, negated,
+// that it does not match now.
+func shows(what func(*testscript.TestScript, *background) string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		want(ts, args, 2, "NAME PATTERN")
+		d := daemonOf(ts, args[0])
+		pattern, err := regexp.Compile("(?m)" + args[1])
+		ts.Check(err)
+		for deadline := time.Now().Add(patience); ; {
+			text := what(ts, d)
+			matches := pattern.MatchString(text)
+			switch {
+			case neg && matches:
+				ts.Fatalf("it matches:\n%s", text)
+			case neg || matches:
+				return
+			case time.Now().After(deadline):
+				ts.Fatalf("waited %s in vain for %q in:\n%s", patience, args[1], text)
+			}
+			<-time.After(50 * time.Millisecond)
+		}
 	}
+}
+
+// metricsOf is a daemon's /metrics, "" where it does not answer.
+func metricsOf(ts *testscript.TestScript, d *background) string {
+	resp, err := http.Get("http://" + d.web + "/metrics")
+	if err != nil {
+		ts.Logf("metrics: %v", err)
+		return ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	return string(text)
 }
 
 func serverOf(ts *testscript.TestScript, args []string) *server {

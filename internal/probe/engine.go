@@ -58,8 +58,9 @@ type Config struct {
 // Watch, Unwatch and Reschedule never block, may be called by any goroutine,
 // also from Deliver and before Run, and take effect in the order of the calls.
 type Engine struct {
-	cfg  Config
-	wake chan struct{} // capacity 1: orders has something
+	cfg    Config
+	prober *Prober       // nil where Config.Probe replaces it
+	wake   chan struct{} // capacity 1: orders has something
 
 	mu     sync.Mutex
 	orders []order
@@ -81,7 +82,8 @@ func NewEngine(c Config) (*Engine, error) {
 	if e.cfg.Probe == nil {
 		o := c.Options
 		o.Doubt = e.loop.senses.raise
-		e.cfg.Probe = NewProber(o, c.Now).Probe
+		e.prober = NewProber(o, c.Now)
+		e.cfg.Probe = e.prober.Probe
 	}
 	return e, nil
 }
@@ -109,6 +111,14 @@ const (
 // handle is older than the one that now holds its index is ignored.
 func (e *Engine) Watch(t health.Target, first health.Instant) {
 	e.send(order{kind: watch, handle: t.Handle, at: first, target: &t})
+}
+
+// SetPolicy puts another address policy into force for every connection from
+// now on. It may be called by any goroutine.
+func (e *Engine) SetPolicy(p AddressPolicy) {
+	if e.prober != nil {
+		e.prober.SetPolicy(p)
+	}
 }
 
 // Unwatch ends the probing of h. A probe that runs is not interrupted, but no

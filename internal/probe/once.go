@@ -38,7 +38,7 @@ func Once(ctx context.Context, t health.Target, policy AddressPolicy) (health.Ob
 // Once is the function Once with p's options. It does not use p's clock.
 func (p *Prober) Once(ctx context.Context, t health.Target) (health.Observation, Phases) {
 	began := time.Now()
-	q := NewProber(Options{Policy: p.policy, UserAgent: p.agent, Roots: p.roots, Doubt: p.doubt}, func() health.Instant {
+	q := NewProber(Options{Policy: *p.policy.Load(), UserAgent: p.agent, Roots: p.roots, Doubt: p.doubt}, func() health.Instant {
 		return health.Instant(1 + time.Since(began))
 	})
 	var ph Phases

@@ -22,6 +22,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -53,7 +54,7 @@ type Options struct {
 
 // Prober runs single probes. Its methods may be called concurrently.
 type Prober struct {
-	policy  AddressPolicy
+	policy  atomic.Pointer[AddressPolicy]
 	agent   string
 	roots   *x509.CertPool
 	doubt   func(health.Doubt)
@@ -63,15 +64,20 @@ type Prober struct {
 
 // NewProber returns a Prober whose observations carry instants of now.
 func NewProber(o Options, now func() health.Instant) *Prober {
-	return &Prober{
-		policy:  o.Policy,
+	p := &Prober{
 		agent:   cmp.Or(o.UserAgent, "mapwarden/"+buildVersion()),
 		roots:   o.Roots,
 		doubt:   o.Doubt,
 		now:     now,
 		readers: sync.Pool{New: func() any { return bufio.NewReader(nil) }},
 	}
+	p.SetPolicy(o.Policy)
+	return p
 }
+
+// SetPolicy puts another policy into force for every connection from now on,
+// those of probes under way included.
+func (p *Prober) SetPolicy(policy AddressPolicy) { p.policy.Store(&policy) }
 
 // Probe runs t's check once, within its timeout (default 2 s) for connecting,
 // handshake and answer together, and fills in what it found, Start and End. It
@@ -167,7 +173,7 @@ func (a *attempt) broke(doing string, err error) {
 // returned connection is nil. The connection ends at the attempt's deadline,
 // or when its context does; the caller calls stop, then closes it.
 func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
-	if err := a.p.policy.Admits(a.addr); err != nil {
+	if err := a.p.policy.Load().Admits(a.addr); err != nil {
 		a.cannotTell(health.AddressRefused, err.Error())
 		return nil, nil
 	}
@@ -200,7 +206,7 @@ func (p *Prober) admitDialled(_ context.Context, _, address string, _ syscall.Ra
 	if err != nil {
 		return &AddressRefusedError{Why: "cannot be read: " + address}
 	}
-	return p.policy.Admits(ap)
+	return p.policy.Load().Admits(ap)
 }
 
 // abandon closes conn with a reset: nothing is left to say, and no TIME-WAIT

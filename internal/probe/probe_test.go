@@ -79,6 +79,19 @@ func TestRefusedAddressIsNotDialled(t *testing.T) {
 	}
 }
 
+// TestSetPolicy: an operator who denies an address means from now on.
+func TestSetPolicy(t *testing.T) {
+	t.Parallel()
+	ap := serveTCP(t, func(net.Conn) {})
+	p := NewProber(Options{Policy: loopbackOnly}, clock())
+	target := targetAt(ap, health.Probe{}, enough)
+	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
+	p.SetPolicy(AddressPolicy{Allow: loopbackOnly.Allow, Deny: prefixes("127.0.0.1/32")})
+	want{health.Indeterminate, health.AddressRefused, "targets.deny"}.check(t, p.Probe(t.Context(), target))
+	p.SetPolicy(loopbackOnly)
+	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
+}
+
 func TestCancelledProbe(t *testing.T) {
 	t.Parallel()
 	for _, p := range []health.Protocol{health.HTTP, health.HTTPS} {
