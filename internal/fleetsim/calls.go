@@ -228,7 +228,7 @@ func (r *registry) listing(n int, started health.Instant, w weather) warden.Even
 		e := warden.ServicesListed{Complete: w != tattered}
 		if w != voided {
 			for _, svc := range r.services {
-				e.Services = append(e.Services, warden.ServiceFound{Service: svc.Service, HealthCheck: svc.kind})
+				e.Services = append(e.Services, warden.ServiceFound{Service: svc.Service, HealthCheck: svc.kind, OtherAccount: svc.other})
 			}
 		}
 		return e

@@ -83,7 +83,7 @@ func (s *sim) open(k int) {
 	st := &s.story.Services[k]
 	svc := s.registry.services[k]
 	svc.Service = health.Service{ID: fmt.Sprintf("srv-%d", k+1), Name: st.Name, Namespace: st.Namespace}
-	svc.kind = st.Kind
+	svc.kind, svc.other = st.Kind, st.OtherAccount
 	for n := 1; n <= st.Instances; n++ {
 		w := s.workload(k, n)
 		if st.Down {

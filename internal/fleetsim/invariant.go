@@ -30,6 +30,8 @@ func (j *judge) sends(p *process, c lever.Call) {
 	switch {
 	case cfg.Policy.Mode != policy.ModeEnforce:
 		j.fail("%s in mode %s", what, cfg.Policy.Mode)
+	case svc.other:
+		j.fail("%s, which belongs to another account", what)
 	case svc.kind == warden.Route53Check:
 		j.fail("%s in a service with a Route 53 check", what)
 	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner:
@@ -37,8 +39,15 @@ func (j *judge) sends(p *process, c lever.Call) {
 	case j.stopping:
 		j.fail("%s while stopping", what)
 	}
+	if c.Op == lever.Deregister && !j.proven[svc.ID] {
+		j.fail("%s before any registration of ours succeeded in its service", what)
+	}
 	if removes && entry != nil {
-		j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
+		if k := (key{svc.ID, c.Instance}); !j.sent[k] { // else it repeats a write that did not stick
+			j.sent[k] = true
+			j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
+			j.looks(p, svc, what, c.Instance)
+		}
 		j.fleet(p, svc, what)
 		j.line(p, svc, cfg, what, c.Instance)
 	}
@@ -184,6 +193,17 @@ func (j *judge) line(p *process, svc *service, cfg warden.ServiceConfig, what, i
 	}
 	if c.others == 0 {
 		j.fail("%s, and nobody else is in and passes", what)
+	}
+}
+
+// looks checks that every other instance was looked at since this one began to
+// fail (rule 6).
+func (j *judge) looks(p *process, svc *service, what, id string) {
+	since := j.sight(key{svc.ID, id}).since
+	for _, other := range j.members(p, svc, false) {
+		if x := j.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
+			j.fail("%s, and %s was not looked at since it began to fail", what, other)
+		}
 	}
 }
 

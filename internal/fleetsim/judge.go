@@ -69,8 +69,10 @@ type judge struct {
 
 	removals []removal // of all processes
 	phases   map[key]stay
-	accused  map[key]bool // the open journal entry says that we set it UNHEALTHY
-	raced    map[key]bool // its owner wrote while our own write was on its way
+	accused  map[key]bool    // the open journal entry says that we set it UNHEALTHY
+	sent     map[key]bool    // the removing call of the open entry was made before
+	proven   map[string]bool // services in which a registration of ours succeeded
+	raced    map[key]bool    // its owner wrote while our own write was on its way
 	fairFrom time.Duration
 
 	second time.Duration // in which ticks are counted
@@ -90,7 +92,7 @@ type stay struct {
 }
 
 func newJudge(s *sim) *judge {
-	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, raced: map[key]bool{}}
+	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, proven: map[string]bool{}, sent: map[key]bool{}, raced: map[key]bool{}}
 }
 
 // most is how many failures are worth telling.
@@ -239,6 +241,10 @@ func (j *judge) journalled(c *checker) {
 		k := key{e.Service.ID, e.Instance}
 		open[k] = true
 		j.accused[k] = j.accused[k] || e.Phase == lever.Sending
+		switch e.Phase {
+		case lever.Intended, lever.Out, lever.Returned:
+			delete(j.sent, k)
+		}
 		old, ok := j.phases[k]
 		if ok && old.phase == e.Phase {
 			continue
@@ -252,6 +258,7 @@ func (j *judge) journalled(c *checker) {
 			j.begun(k)
 		}
 	}
+	maps.DeleteFunc(j.sent, func(k key, _ bool) bool { return !open[k] })
 	maps.DeleteFunc(j.accused, func(k key, _ bool) bool { return !open[k] })
 	j.lost()
 }

@@ -322,6 +322,8 @@ func (p *parser) service(w *words) {
 			svc.Init = value
 		case key == "down" && value == "yes":
 			svc.Down = true
+		case key == "account" && value == "other":
+			svc.OtherAccount = true
 		case key == "port" && value == "none":
 			svc.NoPort = true
 		case serviceKeys[key] != nil:

@@ -73,7 +73,7 @@ func (a *author) fleet(seed uint64) {
 	}
 	more := ""
 	if a.chance(5) {
-		more += " lag=" + pick(a, a.scale, 4*a.scale, 10*a.scale).String()
+		more += " lag=" + pick(a, a.scale, 4*a.scale).String()
 	}
 	if a.chance(5) {
 		more += " admission=trust"
@@ -94,6 +94,11 @@ func (a *author) fleet(seed uint64) {
 		zones := pick(a, "", " zones=x,y", " zones=x,y,z")
 		a.say("service sim/%s check=%s instances=%d%s", c.name, check, c.size, zones)
 		a.casts = append(a.casts, c)
+		if a.chance(6) {
+			late := a.one(c)
+			a.at(0, "crash %s", late)
+			a.at(a.between(60, 600), "recover %s", late)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ type record struct {
 type service struct {
 	health.Service
 	kind  warden.HealthCheckKind
+	other bool // of another account
 	truth records
 	seen  records // the truth of lag ago
 	owned records // what the owner registered and did not deregister
@@ -164,6 +165,9 @@ func (r *registry) apply(op *operation) {
 	if op.by == byOwner {
 		r.s.clients.settle()
 		op.svc.owned = op.svc.owned.with(op.inst, x)
+	}
+	if op.by == byUs && x != nil {
+		r.s.judge.proven[op.svc.ID] = true
 	}
 	if x == nil {
 		r.put(op.svc, op.inst, nil, op.by)

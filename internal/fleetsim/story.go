@@ -31,6 +31,7 @@ type ServiceStory struct {
 	Zones           []string // instances are spread over them in turn; nil: none is known
 	Config          warden.ServiceConfig
 	Init            string // AWS_INIT_HEALTH_STATUS of its instances; "" is none
+	OtherAccount    bool   // its namespace is shared by another account
 	NoPort          bool   // they are registered without a port: nothing can be probed
 	Down            bool   // its workloads listen only when they recover
 }
