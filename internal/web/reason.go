@@ -60,6 +60,8 @@ var reasonWords = map[policy.Reason]string{
 	policy.Contended:       "Somebody else changes its status too. mapwarden yields for a while.",
 	policy.Route53Check:    "The service has a Route 53 health check, and there is no safe way to take its instances out.",
 	policy.OtherAccount:    "Another AWS account owns this record.",
+	policy.Busy:            "Another procedure is under way on this instance.",
+	policy.Off:             "The mode is off: nothing is probed and nothing is written.",
 	policy.Observing:       "The mode is observe: this is what would have been done, and nothing was written.",
 	policy.Frozen:          "An operator froze all changes.",
 	policy.Thawing:         "A freeze ran out by itself, and the fleet is not healthy enough yet to go on.",
