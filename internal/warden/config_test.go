@@ -34,7 +34,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("ab*ba", "aba")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
 		if len(pattern) > 100 || len(name) > 100 {
-			t.Skip("the oracle takes long")
+			return // the oracle takes long
 		}
 		parts := strings.Split(pattern, "*")
 		for i := range parts {
