@@ -332,3 +332,23 @@ func versions(entries []web.Entry) string {
 	}
 	return strings.Join(said, "; ")
 }
+
+// TestKilledDrillIsRepeated: a daemon that died in its drill proves nothing
+// about the way back. The next one drills again, and removes.
+func TestKilledDrillIsRepeated(t *testing.T) {
+	for _, x := range []fuse{{Write: "update drill sending", After: true}, {Write: "update drill submitted", After: true}} {
+		t.Run(x.Write, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, "api")
+			data := t.TempDir()
+			d := f.start(data, x)
+			f.passing(d, 3)
+			f.servers["api-0"].does.Store(resets)
+			d.end("it should have died at " + x.Write)
+			d = f.start(data, fuse{})
+			f.until("the removal", func() bool { return f.atRest(d) && !f.serving(f.plain, "api-0") })
+			f.servers["api-0"].does.Store(serves)
+			f.allWell(d)
+		})
+	}
+}
