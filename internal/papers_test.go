@@ -30,6 +30,13 @@ func TestSafetyPageNamesEveryReason(t *testing.T) {
 			t.Errorf("docs/safety.md does not explain the reason `%s`", r)
 		}
 	}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[a-z`, -]+) \\|").FindAllStringSubmatch(page, -1) {
+		for named := range strings.SplitSeq(row[1], ", ") {
+			if !slices.Contains(reasons, strings.Trim(named, "`")) {
+				t.Errorf("docs/safety.md explains %s, which is no reason", named)
+			}
+		}
+	}
 }
 
 // TestSafetyPageHasEveryRule keeps the numbers that comments, reasons and
