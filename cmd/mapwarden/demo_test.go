@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/demo"
+	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
 // demoRun is a demo in a process group of its own: as a shell would start it,
@@ -100,26 +101,23 @@ func (d *demoRun) end() int {
 
 // TestDemo plays the shortest demo as a newcomer would, but for its output
 // being JSON. It takes its 60 seconds, most of them waiting.
+//
+// On a machine that starves it the daemon doubts itself and withholds removals,
+// as safety rule 2 wants; such a play says nothing about the promises, and is
+// played once more.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("LEFT OUT under -short: the whole demo, which takes 60 s; nothing else proves its promises")
 	}
 	t.Parallel()
 	d := startDemo(t, "PROMISES")
-	code := d.end()
-	dec := json.NewDecoder(bytes.NewReader(d.out.Bytes()))
-	var r demo.Report
-	if err := dec.Decode(&r); err != nil {
-		t.Fatalf("exit %d; standard output is no report: %v\n%s\n%s", code, err, d.out.String(), d.progress.String())
+	code, r := d.report()
+	if !r.OK() && d.doubted(r) {
+		d.tell(r)
+		t.Log("AGAIN: this machine starved the daemon, which doubted itself")
+		d = startDemo(t, "PROMISES")
+		code, r = d.report()
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		t.Errorf("standard output goes on after the report: %v", err)
-	}
-	defer func() {
-		if t.Failed() {
-			d.tell(r)
-		}
-	}()
 	if code != exitDone {
 		t.Errorf("exit %d, want %d", code, exitDone)
 	}
@@ -145,6 +143,30 @@ func TestDemo(t *testing.T) {
 	if logs, err := filepath.Glob(filepath.Join(r.Logs, "*.log")); err != nil || len(logs) < 3*2*6 || !strings.HasPrefix(r.Logs, d.data) {
 		t.Errorf("%d logs in %s, %v", len(logs), r.Logs, err)
 	}
+	if t.Failed() {
+		d.tell(r)
+	}
+}
+
+// report waits for the demo's end and reads its report: one JSON document, and
+// nothing else.
+func (d *demoRun) report() (code int, r demo.Report) {
+	d.t.Helper()
+	code = d.end()
+	dec := json.NewDecoder(bytes.NewReader(d.out.Bytes()))
+	if err := dec.Decode(&r); err != nil {
+		d.t.Fatalf("exit %d; standard output is no report: %v\n%s\n%s", code, err, d.out.String(), d.progress.String())
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		d.t.Errorf("standard output goes on after the report: %v", err)
+	}
+	return code, r
+}
+
+// doubted reports whether the enforcing daemon had to doubt itself.
+func (d *demoRun) doubted(r demo.Report) bool {
+	log, err := os.ReadFile(filepath.Join(r.Logs, "daemon-with.log"))
+	return err == nil && bytes.Contains(log, []byte("reason="+string(policy.SelfDoubt)))
 }
 
 // tell shows what happened, where a promise was broken.
@@ -159,7 +181,8 @@ func (d *demoRun) tell(r demo.Report) {
 }
 
 // TestDemoInterrupted: whoever ends a demo early is told so in a line, and
-// nothing goes on, not even the server that hangs because it was stopped.
+// nothing goes on, not even the server that hangs because it was stopped. It
+// does not run beside the whole demo, whose timing it would disturb.
 func TestDemoInterrupted(t *testing.T) {
 	for _, c := range []struct {
 		name, heed string
