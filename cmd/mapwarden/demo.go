@@ -24,8 +24,10 @@ defaults:
   quarantine: {hold: 3s}
 `
 
-const demoShortened = "default / 10: interval 0.5s confirm 0.2s fall 4 hold 3s warm-up 6s abstain 6s removals 1/1s, return 3 passes over 1.5s; Cloud Map delay 3s, poll 1s;\n  removals_global 20%/6s, because 1 % of so small a fleet is nothing\n" +
-	"  18+18 servers in 3+3 services, 200 requests/s to each; clients refresh every 0.5s, wait 1s for an answer, never retry"
+// demoShortened tells everything that is not as it would be by default.
+const demoShortened = "default / 10, but for the rate over the whole fleet: 1 % of so small a fleet is nothing\n" +
+	demoProfile +
+	"registry: {poll: 1s}; 18+18 servers in 3+3 services, 200 requests/s to each; clients refresh every 0.5s, wait 1s for an answer, never retry"
 
 func (a *app) demoCommand() *cobra.Command {
 	o := demo.Options{Config: demoProfile, Profile: demoShortened}

@@ -325,28 +325,6 @@ func TestProfiles(t *testing.T) {
 		dev.Registry.Poll != 2*time.Second || dev.Fleet.StaleAfter != 6*time.Second || dev.Defaults.Policy.Prove != 0 {
 		t.Errorf("dev = %+v", dev)
 	}
-	demo, normal := Demo(), base(URL)
-	for name, pair := range map[string][2]time.Duration{
-		"interval":    {demo.Defaults.Check.Interval, normal.Defaults.Check.Interval},
-		"confirm":     {demo.Defaults.Check.Confirm, normal.Defaults.Check.Confirm},
-		"return over": {demo.Defaults.Policy.ReturnOver, normal.Defaults.Policy.ReturnOver},
-		"backoff":     {demo.Defaults.Policy.ReturnBackoff[2], normal.Defaults.Policy.ReturnBackoff[2]},
-		"hold":        {demo.Defaults.Policy.Hold, normal.Defaults.Policy.Hold},
-		"warm-up":     {demo.Defaults.Policy.WarmUp, normal.Defaults.Policy.WarmUp},
-		"removals":    {demo.Defaults.Policy.Removals.Per, normal.Defaults.Policy.Removals.Per},
-		"thaw":        {demo.Fleet.ThawFor, normal.Fleet.ThawFor},
-		"abstain":     {demo.Fleet.Abstain, normal.Fleet.Abstain},
-		"mass window": {demo.Fleet.MassWindow, normal.Fleet.MassWindow},
-		"delay":       {demo.Pace.CustomDelay, normal.Pace.CustomDelay},
-		"margin":      {demo.Pace.Margin, normal.Pace.Margin},
-	} {
-		if pair[0] != pair[1]/10 || pair[0] == 0 {
-			t.Errorf("demo: %s is %s, a tenth of %s is wanted", name, pair[0], pair[1])
-		}
-	}
-	if demo.Fleet.StaleAfter != 3*demo.Registry.Poll || demo.Defaults.Check.Fall != 4 || demo.Defaults.Check.Rise != 2 {
-		t.Errorf("demo = %+v", demo)
-	}
 }
 
 // A setting that somebody adds to the core has a default here, too.

@@ -34,7 +34,7 @@ type Options struct {
 	Listen   string    // operator API of the enforcing daemon; port 0 picks one
 	Binary   string    // this program
 	Config   string    // YAML of the profile, without mode, scope and registry
-	Profile  string    // the shortened settings in one line
+	Profile  string    // the shortened settings for people, in lines
 	Progress io.Writer // what happens, line by line
 }
 
