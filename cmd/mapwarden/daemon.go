@@ -231,12 +231,12 @@ func (d *daemon) plug(context.Context) error {
 	})
 	d.stats = web.NewMetrics(d.ctl, probeCounters{d.engine}, web.Build{Version: build.Version, Revision: build.Revision})
 	d.actuator.called = func(op lever.Op, f lever.Fault) { d.stats.ObserveCall(op.String(), f) }
-	file := d.opts.file
+	file, listings := d.opts.file, &listings{log: d.log}
 	d.scope.Store(&file.Scope)
 	d.source = source.New(d.reader, source.Config{
 		Poll: file.Registry.Poll, Limited: file.Registry.Kind == config.AWS,
 		Covers: func(s health.Service) bool { return d.scope.Load().Covers(s) }, Now: d.clock.now,
-		Deliver: func(e warden.Event) { d.ctl.Send(e) },
+		Deliver: func(e warden.Event) { listings.heed(e); d.ctl.Send(e) },
 		Planned: func(p source.Plan) { d.log.Info("plan", "plan", p.String()) },
 	})
 	d.site = web.New(web.Options{
