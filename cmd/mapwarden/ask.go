@@ -26,9 +26,6 @@ func (d *daemonAPI) flag(c *cobra.Command) {
 	c.Flags().StringVar(&d.address, "addr", "http://"+webAddress, "where the daemon's operator API is")
 }
 
-// errNotFound is what the daemon does not know.
-var errNotFound = errors.New("not found")
-
 // call asks the daemon; in is sent as JSON where it is not nil.
 func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) error {
 	base := d.address
@@ -76,14 +73,14 @@ func (d *daemonAPI) answered(resp *http.Response) error {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == "" {
 		return unreachablef("what answers at %s is no mapwarden daemon: it says %s; give the daemon's address with --addr", d.address, resp.Status)
 	}
+	if resp.StatusCode == http.StatusNotFound { // the hint is for those who speak to the API
+		return exitWith(exitFailed, fmt.Errorf("%s; see mapwarden status, and mapwarden quarantine list for what is out", e.Error))
+	}
 	text := e.Error
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
-		return exitWith(exitFailed, fmt.Errorf("%s: %w", text, errNotFound))
-	case resp.StatusCode/100 == 4:
+	if resp.StatusCode/100 == 4 {
 		return usagef("%s", text)
 	}
 	return unreachablef("%s", text)
@@ -142,7 +139,7 @@ func (a *app) explainCommand() *cobra.Command {
 	var d daemonAPI
 	var output string
 	c := &cobra.Command{
-		Use: "explain NAMESPACE/SERVICE/INSTANCE", Short: "Why an instance is in or out", GroupID: "ask", Args: cobra.ExactArgs(1),
+		Use: "explain NAMESPACE/SERVICE/INSTANCE", Short: "Why an instance is in or out", GroupID: "ask", Args: one("NAMESPACE/SERVICE/INSTANCE"),
 		Long: "Say why an instance is in or out, rule by rule. Parts that hold a slash are percent-encoded;\n" +
 			"srv-ID/INSTANCE is accepted, too. Exit 0 for an instance that is known, in or out.",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -34,7 +34,7 @@ func (a *app) checkCommand() *cobra.Command {
 	var allow []string
 	check := health.Check{}
 	c := &cobra.Command{
-		Use: "check TARGET", Short: "Probe one target once and explain the answer", GroupID: "tool", Args: cobra.ExactArgs(1),
+		Use: "check TARGET", Short: "Probe one target once and explain the answer", GroupID: "tool", Args: one("target"),
 		Long:    "Probe one target: http://HOST:PORT/PATH, https://… or tcp://HOST:PORT. Exit 0: pass, 1: fail, 3: could not tell.",
 		Example: "  mapwarden check http://10.0.0.5:8080/healthz\n  mapwarden check tcp://127.0.0.1:5432 --allow 127.0.0.0/8",
 		RunE: func(c *cobra.Command, args []string) error {

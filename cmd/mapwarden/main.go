@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mapwarden/mapwarden/internal/config"
 	"github.com/mapwarden/mapwarden/internal/demo"
 )
 
@@ -79,9 +80,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintf(a.err, "mapwarden: %s\n", text)
-	}
+	a.complain(err)
 	var exit *exitError
 	switch {
 	case errors.As(err, &exit):
@@ -92,6 +91,34 @@ func (a *app) main(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
+// complain says what went wrong. Mistakes of a file stand alone in their lines,
+// so that editors find file, line and column at the beginning of each.
+func (a *app) complain(err error) {
+	var mistakes config.Mistakes
+	if !errors.As(err, &mistakes) {
+		if text := err.Error(); text != "" {
+			fmt.Fprintf(a.err, "mapwarden: %s\n", text)
+		}
+		return
+	}
+	for _, m := range mistakes {
+		if m.Line == 0 { // of a flag
+			fmt.Fprint(a.err, "mapwarden: ")
+		}
+		fmt.Fprintln(a.err, m)
+	}
+}
+
+// one takes exactly one argument, and says which.
+func one(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("give one %s; see %s --help", what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mapwarden",
@@ -99,8 +126,10 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		Version:       readBuild().String(),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	var untilEOF bool
 	root.PersistentFlags().BoolVar(&untilEOF, strings.TrimPrefix(demo.UntilEOF, "--"), false, "end when standard input does")
 	root.PersistentFlags().MarkHidden(strings.TrimPrefix(demo.UntilEOF, "--"))

@@ -97,18 +97,19 @@ func (a *app) printExplanation(e web.Explanation) {
 	row("service", "%d of %d pass, %d of %d out; mode %s, lever %s", e.Passing, e.Ever, e.Out, e.N, e.Mode, e.Lever)
 	row("registry", "registered %t, status %s", i.Registered, i.Registry)
 	row("check", "%s", e.Check)
-	row("runs", "%d fails of %d, %d passes of %d, ever passed %t", e.Fails, e.Fall, e.Passes, e.Rise, e.EverPassed)
+	row("in a row", "%d fails (fall %d), %d passes (rise %d); ever passed %t", e.Fails, e.Fall, e.Passes, e.Rise, e.EverPassed)
 	row("latest", "%s at %s %s", outcome(i), instant(e.LastProbe), e.LastDetail)
-	row("recent", "%s (newest first)", dots(e.Recent))
+	row("recent", "%s (newest first; . pass, x fail, ? not checked)", dots(e.Recent))
 	for _, v := range e.Votes {
-		row("vote", "%s %s: %s", v.Checker, v.Zone, v.Status)
+		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), v.Status)
 	}
 	if j := e.Entry; j != nil {
 		row("journal", "%s %s since %s, %s %s", j.Kind, j.Phase, instant(j.UpdatedAt), j.Reason, j.Cause)
 	}
 	w.Flush()
-	fmt.Fprintln(a.out, "  rules that a removal must pass now:")
+	fmt.Fprintln(a.out, "  what the safety rules say of a removal now (docs/safety.md):")
 	w = a.table()
+	fmt.Fprintln(w, "    RULE\tSAYS\tREASON\tWANTS TO BE TRUE")
 	for _, r := range e.Rules {
 		word := "ok"
 		if r.Withholds {

@@ -13,7 +13,7 @@ import (
 
 func (a *app) simulateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "simulate FILE|SEED", Short: "Play a story on the real mind, in simulated time", GroupID: "tool", Args: cobra.ExactArgs(1),
+		Use: "simulate FILE|SEED", Short: "Play a story on the real mind, in simulated time", GroupID: "tool", Args: one("story file or seed"),
 		Long: "Play a story: a script of a fleet, its faults and what is expected, or a random one made from a seed.\n" +
 			"The real judgement runs in simulated time against a simulated registry, network and fleet. The same story\n" +
 			"gives the same trace. Exit 1 where an expectation does not hold.",

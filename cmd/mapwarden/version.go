@@ -38,6 +38,15 @@ func readBuild() build {
 	return b
 }
 
+// String is what version and --version print.
+func (b build) String() string {
+	name := b.Version
+	if b.Revision != "" {
+		name += " " + b.Revision
+	}
+	return fmt.Sprintf("mapwarden %s (%s, %s)", name, b.Go, b.Platform)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{
@@ -47,11 +56,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if output == "json" {
 				return json.NewEncoder(a.out).Encode(b)
 			}
-			name := b.Version
-			if b.Revision != "" {
-				name += " " + b.Revision
-			}
-			fmt.Fprintf(a.out, "mapwarden %s (%s, %s)\n", name, b.Go, b.Platform)
+			fmt.Fprintln(a.out, b)
 			return nil
 		},
 	}
