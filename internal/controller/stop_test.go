@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,13 +95,10 @@ func TestStopWritesNothing(t *testing.T) {
 	for _, stop := range []bool{false, true} {
 		play(t, func(r *rig) {
 			reading, answer := make(chan struct{}), make(chan struct{})
+			var first sync.Once
 			r.levers.do = func(ctx context.Context, c lever.Call) lever.Result {
 				if c.Op == lever.ReadInstance {
-					select {
-					case reading <- struct{}{}:
-						<-answer
-					default:
-					}
+					first.Do(func() { close(reading); <-answer })
 				}
 				return obliging(ctx, c)
 			}
