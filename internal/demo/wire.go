@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -39,7 +39,7 @@ func newWire(target string) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{listener: l}
-	quiet := log.New(io.Discard, "", 0) // what breaks here is broken on purpose
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // what breaks here is broken on purpose
 	forward := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(u) },
 		ErrorLog: quiet,
