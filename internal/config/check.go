@@ -101,7 +101,7 @@ func (r *reader) finishPace(f *File) {
 
 // finishService checks the keys of one service configuration against each
 // other. A timeout and a confirm spacing that nobody set give way to a shorter
-// interval.
+// interval. What a rule merely inherits is a mistake once, where it stands.
 func (r *reader) finishService(path string, s *warden.ServiceConfig, standard warden.ServiceConfig) {
 	c := &s.Check
 	for _, x := range []struct {
@@ -112,14 +112,14 @@ func (r *reader) finishService(path string, s *warden.ServiceConfig, standard wa
 		if r.at[path+".check."+x.name] == nil && r.at["defaults.check."+x.name] == nil {
 			*x.d = min(x.standard, c.Interval)
 		}
-		if *x.d > c.Interval {
-			r.add(r.first(path+".check."+x.name, path+".check.interval"),
+		if n := r.first(path+".check."+x.name, path+".check.interval"); n != nil && *x.d > c.Interval {
+			r.add(n,
 				fmt.Sprintf("%s.check: %s %s is longer than the interval %s", path, x.name, short(*x.d), short(c.Interval)),
 				"make "+x.name+" at most the interval")
 		}
 	}
-	if s.Policy.MaxOut > s.Policy.MaxOutHard {
-		r.add(r.first(path+".safety.max_out", path+".safety.max_out_hard"),
+	if n := r.first(path+".safety.max_out", path+".safety.max_out_hard"); n != nil && s.Policy.MaxOut > s.Policy.MaxOutHard {
+		r.add(n,
 			fmt.Sprintf("%s.safety: max_out %g%% is more than max_out_hard %g%%", path, s.Policy.MaxOut, s.Policy.MaxOutHard),
 			"soft evidence must not take out more than hard: raise max_out_hard too")
 	}
