@@ -131,7 +131,7 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 		cfg.LoopbackOnly = true
 	}
 	if d.client, err = cloudmap.New(ctx, cfg); err != nil {
-		return unreachablef("registry: %w", err)
+		return usagef("registry: %w", err) // it has not been called yet: only settings can be wrong
 	}
 	account := d.opts.file.Account
 	if r.Kind == config.AWS {
