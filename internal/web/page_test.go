@@ -43,6 +43,8 @@ func TestPage(t *testing.T) {
 
 	// The first few problems leave room for the services; all are one step away.
 	b.until(`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 8`)
+	b.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": false}, nil)
+	b.until(`[...document.querySelectorAll("#view .scroll")].every((x) => x.scrollWidth <= x.clientWidth)`) // no column is cut off
 	b.eval(`[...document.querySelectorAll("#view button")].find((x) => x.innerText === "Show all 13").click()`)
 	b.until(`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 13`)
 
@@ -77,6 +79,7 @@ func TestPageExplains(t *testing.T) {
 	b.until(`document.querySelector("#panel").innerText.includes("connection refused")`)
 	b.until(`document.querySelector("#panel").innerText.includes("AWS_INSTANCE_IPV4")`)
 	b.until(`document.querySelectorAll("#panel .dots span").length === 20`)
+	b.until(`/safety rule/i.test(document.querySelector("#panel").innerText)`)
 	b.shoot("explain-light", "light", 1400, 1000)
 	b.shoot("explain-dark", "dark", 1400, 1000)
 
@@ -171,6 +174,8 @@ func TestPageViews(t *testing.T) {
 	b.open(url + "/#/history")
 	b.until(`document.querySelectorAll("#view .records li").length === 6`)
 	b.until(`document.querySelector("#view .records").innerText.includes("stays in. So many instances of the service fail")`)
+	b.until(`document.querySelector("#view .records").innerText.includes("pay-0003 was taken out.")`)
+	b.until(`document.querySelector("#view .empty").hidden`)
 	b.shoot("history", "light", 1400, 1000)
 	b.eval(`location.hash = "#/quarantine"`)
 	b.until(`document.querySelectorAll("#view tbody tr").length === 1`)

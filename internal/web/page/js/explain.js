@@ -2,7 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { get } from "./live.js";
-import { because, code, lever, outcome, say, since, standing } from "./words.js";
+import { because, code, counted, lever, outcome, say, since, standing } from "./words.js";
 import { recordList } from "./history.js";
 import { askRestore } from "./dialogs.js";
 import { toClosed, toService } from "./route.js";
@@ -105,13 +105,14 @@ function ruling(x) {
   const withholding = x.rules.filter((r) => r.withholds);
   const agreeing = x.rules.filter((r) => !r.withholds);
   const matters = ["kept", "leaving"].includes(x.instance.standing) || (x.instance.outcome !== "pass" && x.instance.standing === "in");
-  const summary = withholding.length ? `${withholding.length} of ${x.rules.length} safety rules ${withholding.length === 1 ? "withholds" : "withhold"} it` : `None of the ${x.rules.length} safety rules withholds it`;
+  const rulesOf = (list) => new Set(list.map((r) => r.rule)).size; // a rule may have several conditions
+  const summary = withholding.length ? `${counted(rulesOf(withholding), "safety rule")} ${rulesOf(withholding) === 1 ? "withholds" : "withhold"} it` : "No safety rule withholds it";
   if (!matters) return h("details", { class: "aside" }, h("summary", null, `If it were to be taken out now: ${summary.toLowerCase()}`), rules([...withholding, ...agreeing], "Safety rules"));
   return [
     h("h3", null, "Why it is not taken out now"),
     h("p", { class: "muted" }, `${summary}${withholding.length ? ":" : "."}`),
     withholding.length ? rules(withholding, "Rules that withhold") : null,
-    agreeing.length ? h("details", null, h("summary", null, `${agreeing.length} that would allow it`), rules(agreeing, "Rules that allow it")) : null,
+    agreeing.length ? h("details", null, h("summary", null, `${counted(agreeing.length, "condition")} that would allow it`), rules(agreeing, "Rules that allow it")) : null,
   ];
 }
 

@@ -8,7 +8,7 @@ import { toInstance, toService } from "./route.js";
 // recordList draws records. Brief lists leave the numbers out.
 export function recordList({ most, brief }) {
   const list = h("ol", { class: `records${brief ? " brief" : ""}` });
-  const empty = h("p", { class: "empty" }, "Nothing has happened yet.");
+  const empty = h("p", { class: "empty", hidden: true }, "Nothing has happened yet.");
   const seen = new WeakMap();
   let next = 0;
   const name = (r) => {
@@ -17,8 +17,9 @@ export function recordList({ most, brief }) {
   };
   return {
     el: h("div", null, list, empty),
-    show(records) {
-      empty.hidden = records.length > 0;
+    // show draws them; complete is false while older ones are still to come.
+    show(records, complete = true) {
+      empty.hidden = records.length > 0 || !complete;
       keyed(list, records.slice(0, most), name, (r) => item(r, brief));
     },
   };

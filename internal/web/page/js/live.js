@@ -5,6 +5,7 @@ export const store = {
   fleet: null,
   services: new Map(), // by service id, in the daemon's order
   records: [], // newest first
+  recalled: false, // whether records has what happened before the page was opened
   words: null,
   link: "connecting", // live, polling, lost
   heard: 0, // when something was last heard, on the browser's clock
@@ -95,6 +96,7 @@ function takeRecord(record) {
 async function loadHistory() {
   const { records } = await get(`/history?limit=${keep}`);
   store.records = records.reverse();
+  store.recalled = true;
   notify();
 }
 

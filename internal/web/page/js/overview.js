@@ -45,7 +45,7 @@ export function overview(root) {
     if (!store.fleet) return;
     drawHero(hero, store.fleet);
     services.show([...store.services.values()]);
-    news.show(store.records);
+    news.show(store.records, store.recalled);
     problems.draw();
     if (!ids || ids.size) loadProblems();
   };

@@ -112,6 +112,20 @@ const fates = {
   keep: ["stays as it is.", "would stay as it is.", "stays as it is."],
 };
 
+const takes = new Set(["remove", "hold-out"]);
+
+// done says what a procedure that ended well has done. One without an action
+// is a drill, or the release of a journal entry.
+function done(r) {
+  const status = r.lever === "custom-status";
+  switch (r.action) {
+    case "remove": return status ? "was set UNHEALTHY." : "was taken out.";
+    case "hold-out": return "is held out until its first pass.";
+    case "return": return status ? "was set HEALTHY." : "was put back.";
+  }
+  return r.lever === "drill" ? "was registered again unchanged, as a rehearsal of its return." : "is settled: its journal entry is closed.";
+}
+
 // tell makes a sentence of a record.
 export function tell(r) {
   switch (r.kind) {
@@ -122,7 +136,7 @@ export function tell(r) {
       return { tag: "withheld", tone: "warm", text: not };
     }
     case "actuation":
-      return { tag: r.admitted ? "done" : "not done", tone: r.admitted ? "bad" : "warm", text: r.detail || `${r.action} (${lever(r.lever)})` };
+      return r.admitted ? { tag: "done", tone: takes.has(r.action) ? "bad" : "ok", text: done(r) } : { tag: "not done", tone: "warm", text: r.detail };
     case "transition":
       return { tag: r.to, tone: r.to === "healthy" ? "ok" : r.to === "unhealthy" ? "bad" : "blind", text: `${r.from} → ${r.to}${r.to === "unhealthy" && r.fall ? `, after ${counted(r.fails, "failure")}` : ""}` };
     case "command":
