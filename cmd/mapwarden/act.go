@@ -93,12 +93,32 @@ func (a *app) awaitRetired(ctx context.Context, d *daemonAPI, wait time.Duration
 		}
 		if left == 0 {
 			fmt.Fprintln(a.out, "everything is returned")
-			return nil
+			return a.awaitEnd(ctx, d)
 		}
 		select {
 		case <-ctx.Done():
 			return exitWith(exitFailed, fmt.Errorf("%d instances are still out; see mapwarden quarantine list", left))
 		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// awaitEnd waits for a retired daemon to stop answering. One that still answers
+// was most likely started again, and would take out what it has just returned.
+func (a *app) awaitEnd(ctx context.Context, d *daemonAPI) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second) // it ends within 10 s
+	defer cancel()
+	for {
+		var f web.Fleet
+		var exit *exitError
+		if err := d.call(ctx, "GET", "/api/v1/fleet", nil, &f); ctx.Err() == nil && errors.As(err, &exit) && exit.code == exitUnreachable {
+			fmt.Fprintln(a.out, "the daemon has ended")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return exitWith(exitFailed, errors.New("a daemon still answers; if something starts it again, end that first"))
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
