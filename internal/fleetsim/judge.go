@@ -100,7 +100,8 @@ const most = 10
 
 func (j *judge) fail(format string, args ...any) {
 	if len(j.failures) < most {
-		j.failures = append(j.failures, fmt.Sprintf("%s seed %d at %s: ", j.s.story.Name, j.s.story.Settings.Seed, j.s.now)+fmt.Sprintf(format, args...))
+		where := fmt.Sprintf("%s (seed %d) at %s: ", j.s.story.Name, j.s.story.Settings.Seed, j.s.now)
+		j.failures = append(j.failures, where+fmt.Sprintf(format, args...))
 	}
 }
 

@@ -17,7 +17,7 @@ func Random(seed uint64) Story {
 	a.fleet(seed)
 	a.trouble()
 	a.calm()
-	story, err := Parse(fmt.Sprintf("seed %d", seed), a.text.String())
+	story, err := Parse("random story", a.text.String())
 	if err != nil {
 		panic(fmt.Sprintf("fleetsim: the story of seed %d is no story: %v\n%s", seed, err, a.text.String()))
 	}

@@ -11,7 +11,7 @@ import (
 func seeds(t *testing.T) int {
 	v := os.Getenv("MAPWARDEN_SEEDS")
 	if v == "" {
-		return 200
+		return 120
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {

@@ -12,7 +12,7 @@ import (
 // expected of the mind. Parse and Random make stories; the zero Story is an
 // empty registry that is looked at for no time at all.
 type Story struct {
-	Name     string // of the file, or "seed N"
+	Name     string // of the file, or "random story"
 	Text     string // the script, without the expected timeline
 	Want     string // the expected timeline; "" where the script has none
 	Settings Settings
