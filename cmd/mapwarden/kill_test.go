@@ -336,7 +336,7 @@ func versions(entries []web.Entry) string {
 // TestKilledDrillIsRepeated: a daemon that died in its drill proves nothing
 // about the way back. The next one drills again, and removes.
 func TestKilledDrillIsRepeated(t *testing.T) {
-	for _, x := range []fuse{{Write: "update drill sending", After: true}, {Write: "update drill submitted", After: true}} {
+	for _, x := range []fuse{{Write: "put drill intended", After: true}, {Write: "update drill sending", After: true}, {Write: "update drill submitted", After: true}} {
 		t.Run(x.Write, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, "api")

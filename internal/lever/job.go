@@ -138,7 +138,7 @@ func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok
 	}
 	switch e.Phase {
 	case Intended:
-		j, c = j.retract(NotApplied, "the process ended before anything was sent", now)
+		j, c = j.retract(Cancelled, "the process ended before anything was sent", now)
 	case Sending, Returning:
 		j.sent, j.doubtful = true, true
 		j, c = j.settle(now)
