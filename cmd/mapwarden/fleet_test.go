@@ -148,13 +148,16 @@ func newFleet(t *testing.T, services ...string) *fleet {
 }
 
 // register adds an instance whose attributes hold whatever might get lost on
-// the way out and back.
-func (f *fleet) register(service, id string, s *server) {
+// the way out and back, and further ones: keys and values.
+func (f *fleet) register(service, id string, s *server, more ...string) {
 	f.t.Helper()
 	f.servers[id] = s
 	f.attrs[id] = map[string]string{
 		"AWS_INSTANCE_IPV4": s.addr.Addr().String(), "AWS_INSTANCE_PORT": strconv.Itoa(int(s.addr.Port())),
 		"empty": "", "text": `quotes " ' \ and <&> and   spaces `, "number": "007", "json": `{"a": [1, 2]}`,
+	}
+	for i := 0; i < len(more); i += 2 {
+		f.attrs[id][more[i]] = more[i+1]
 	}
 	if _, err := f.reg.Register(registry.Registration{ServiceID: service, InstanceID: id, Attributes: maps.Clone(f.attrs[id])}); err != nil {
 		f.t.Fatal(err)

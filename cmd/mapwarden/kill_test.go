@@ -39,6 +39,8 @@ type procedure struct {
 	service string // api or web
 	back    bool   // the daemon dies when the victim has recovered, not when it crashed
 	undo    bool   // the victim recovers while its removal is pending
+	fresh   bool   // the victim never crashes: it is registered UNHEALTHY, and passes
+	leaves  bool   // the victim recovers, comes back, and is deregistered by its owner
 	points  []point
 	writes  []string // to the journal; see fuse
 }
@@ -56,7 +58,7 @@ var procedures = []procedure{
 		points: []point{{2, "GetInstance", 2}, {2, "RegisterInstance", 1}, {3, "GetOperation", 1}, {3, "GetInstance", 1}},
 		writes: []string{"update quarantine returning", "update quarantine accepted", "update quarantine returned"}},
 	{name: "set UNHEALTHY", service: "web",
-		points: []point{{0, "GetInstancesHealthStatus", 1}, {0, "UpdateInstanceCustomHealthStatus", 1}, {1, "GetInstancesHealthStatus", 1}},
+		points: []point{{0, "GetInstance", 1}, {0, "GetInstancesHealthStatus", 1}, {0, "UpdateInstanceCustomHealthStatus", 1}, {1, "GetInstancesHealthStatus", 1}},
 		writes: []string{"put custom-status intended", "update custom-status sending", "update custom-status submitted", "update custom-status out"}},
 	{name: "set HEALTHY", service: "web", back: true,
 		points: []point{{1, "GetInstancesHealthStatus", 2}, {1, "UpdateInstanceCustomHealthStatus", 1}, {2, "GetInstancesHealthStatus", 1}},
@@ -64,6 +66,12 @@ var procedures = []procedure{
 	{name: "cancel", service: "web", undo: true,
 		points: []point{{1, "UpdateInstanceCustomHealthStatus", 1}, {2, "GetInstancesHealthStatus", 1}},
 		writes: []string{"update custom-status returning", "update custom-status accepted", "close custom-status"}},
+	{name: "first pass", service: "web", fresh: true,
+		points: []point{{0, "GetInstancesHealthStatus", 1}, {0, "UpdateInstanceCustomHealthStatus", 1}, {1, "GetInstancesHealthStatus", 1}},
+		writes: []string{"put custom-status intended", "update custom-status returning", "update custom-status accepted", "close custom-status"}},
+	{name: "release", service: "api", back: true, leaves: true,
+		points: []point{{3, "GetInstance", 2}},
+		writes: []string{"close quarantine"}},
 }
 
 // TestKillEverywhere kills the daemon at every step of every job: around each
@@ -128,6 +136,10 @@ func (f *fleet) dieAt(data string, p procedure, x fuse, at point, m moment) (ok 
 	if m != "" {
 		f.killAt(d, victim, at, m)
 	}
+	if p.fresh {
+		f.register(svc, victim, newServer(f.t), "AWS_INIT_HEALTH_STATUS", "UNHEALTHY")
+		return f.unless(d, "its death at "+x.Write+at.op, d.dead)
+	}
 	f.servers[victim].does.Store(resets)
 	if p.back {
 		ok = d.dead() || f.unless(d, "the removal", func() bool { return f.atRest(d) && !f.serving(svc, victim) })
@@ -140,10 +152,29 @@ func (f *fleet) dieAt(data string, p procedure, x fuse, at point, m moment) (ok 
 		}
 		f.servers[victim].does.Store(serves)
 	}
+	if p.leaves && !f.leave(d, svc, victim) {
+		return false
+	}
 	return f.unless(d, "its death at "+x.Write+at.op, d.dead)
 }
 
+// leave deregisters the victim as its owner would, once it is back.
+func (f *fleet) leave(d *process, svc, victim string) (ok bool) {
+	f.t.Helper()
+	if !f.unless(d, "the return", func() bool { return f.atRest(d) && f.serving(svc, victim) }) {
+		return false
+	}
+	if _, err := f.reg.Deregister(svc, victim); err != nil {
+		f.t.Error(err)
+	}
+	delete(f.servers, victim)
+	return true
+}
+
 func (f *fleet) victim(p procedure) (service, instance string) {
+	if p.fresh {
+		return f.custom, "web-new"
+	}
 	return f.plain + f.custom, p.service + "-0"
 }
 
@@ -163,7 +194,7 @@ func (f *fleet) recover(data string, p procedure) {
 	f.t.Helper()
 	svc, victim := f.victim(p)
 	f.wire.set(nil)
-	f.notLost(data, svc, victim)
+	f.notLost(data, p)
 
 	d := f.start(data, fuse{})
 	f.ready(d)
@@ -171,7 +202,17 @@ func (f *fleet) recover(data string, p procedure) {
 	if entries, ok := d.entries(); !ok || len(entries) > 1 {
 		f.t.Errorf("%d journal entries after the restart, want at most one: %+v", len(entries), entries)
 	}
-	f.servers[victim].does.Store(serves)
+	if p.leaves {
+		f.until("the end of the last entry", func() bool {
+			entries, ok := d.entries()
+			return ok && len(entries) == 0
+		})
+		if f.reg.View(svc).Instance(victim) != nil {
+			f.t.Errorf("%s was deregistered by its owner, and is back", victim)
+		}
+	} else {
+		f.servers[victim].does.Store(serves)
+	}
 	f.allWell(d)
 	d.terminate()
 }
@@ -229,8 +270,9 @@ func (f *fleet) serving(service, id string) bool {
 
 // notLost looks at what a dead daemon left: an instance that is not registered
 // as it was needs an open entry, and there is no second one.
-func (f *fleet) notLost(data, service, victim string) {
+func (f *fleet) notLost(data string, p procedure) {
 	f.t.Helper()
+	service, victim := f.victim(p)
 	s, err := store.OpenReadOnly(data, store.Options{})
 	if err != nil {
 		f.t.Fatal(err)
@@ -248,8 +290,11 @@ func (f *fleet) notLost(data, service, victim string) {
 	if len(entries) > 1 {
 		f.t.Errorf("%d entries about one instance", len(entries))
 	}
-	change := f.reg.View(service).Instance(victim)
-	touched := !f.registered(service, victim) || f.status(service, victim) == "UNHEALTHY" || change.Change != nil
+	if p.leaves {
+		return
+	}
+	now := f.reg.View(service).Instance(victim)
+	touched := !f.registered(service, victim) || f.status(service, victim) == "UNHEALTHY" && !p.fresh || now.Change != nil
 	if touched && len(entries) == 0 {
 		f.t.Errorf("%s is touched and no entry knows: registered %t, status %q", victim, f.registered(service, victim), f.status(service, victim))
 	}
