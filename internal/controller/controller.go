@@ -251,7 +251,9 @@ func (c *Controller) carryOut(ctx context.Context, e warden.Effect) {
 	case warden.Do:
 		c.do(ctx, e)
 	case warden.Learn:
-		c.keep.learn(e.Memory)
+		if e.Memory.Freeze == nil || !c.keep.now(ctx, e.Memory) {
+			c.keep.learn(e.Memory)
+		}
 	case warden.Record:
 		logRecord(c.cfg.Log, e)
 		c.keep.append(e)

@@ -66,6 +66,19 @@ func (k *keeping) learn(m warden.Memory) {
 	k.signal()
 }
 
+// now stores a lesson before the mind goes on, and reports whether it could: a
+// freeze is durable when the operator is told of it (safety rule 21). It is
+// rare, so the mind can wait for the disk.
+func (k *keeping) now(ctx context.Context, m warden.Memory) bool {
+	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+	defer cancel()
+	if err := k.keeper.Learn(ctx, m); err != nil {
+		k.log.Error("store a freeze at once; it is tried again", "err", err)
+		return false
+	}
+	return true
+}
+
 func (k *keeping) signal() {
 	select {
 	case k.news <- struct{}{}:

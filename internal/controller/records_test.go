@@ -123,8 +123,19 @@ func TestAKeeperThatHangs(t *testing.T) {
 	const over = 50
 	play(t, func(r *rig) {
 		release := make(chan struct{})
-		r.keeper.hinder = func(context.Context) error { <-release; return nil }
 		r.run()
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		r.keeper.mu.Lock()
+		r.keeper.hinder = func(ctx context.Context) error {
+			select {
+			case <-release:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		r.keeper.mu.Unlock()
 		r.command(0)
 		time.Sleep(flushEvery)
 		synctest.Wait() // the Keeper hangs, with what there was
