@@ -100,7 +100,10 @@ func (a *app) check(c *cobra.Command, name string, t health.Target, policy probe
 
 func (a *app) printCheck(r checkResult, o health.Observation) {
 	word := map[health.Outcome]string{health.Pass: "PASS", health.Fail: "FAIL", health.Indeterminate: "NOT CHECKED"}[o.Outcome]
-	fmt.Fprintf(a.out, "%s %s (%s)", word, r.Target, r.Address)
+	fmt.Fprintf(a.out, "%s %s", word, r.Target)
+	if r.Address != "" {
+		fmt.Fprintf(a.out, " (%s)", r.Address)
+	}
 	if r.Cause != "" {
 		fmt.Fprintf(a.out, " %s", r.Cause)
 	}

@@ -65,7 +65,7 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 		return nil, err
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, unreachablef("create the data directory: %w", err)
+		return nil, unreachablef("create the data directory: %w; choose another with --data", err)
 	}
 	f.options.Path = filepath.Join(data, "registry.db")
 	f.options.Log = slog.Default()
