@@ -154,6 +154,10 @@ func (j Job) verifyStatus(found bool, s health.Status, now health.Instant) (Job,
 		j.rewritten, j.doubtful = true, true
 		return j.read(0)
 	}
+	if j.Goal == ToOut && j.acked { // acknowledged, and twice: ours until listings say otherwise, again and again
+		j.Note = "written twice, and it does not show: it counts as out until the registry shows the opposite again"
+		return j.finish(Out, now)
+	}
 	return j.retract(Yielded, "written twice, and something else writes the opposite", now)
 }
 

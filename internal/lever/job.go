@@ -96,6 +96,7 @@ type Job struct {
 	sentAt  health.Instant // the latest write
 	outAt   health.Instant // the latest write that removes
 	outBy   health.Instant // when that write was answered
+	acked   bool           // the latest write was acknowledged
 	refused bool           // see Refused
 	endBy   health.Instant // of an operation, of settling, or of reading back
 }

@@ -238,11 +238,11 @@ func (j Job) afterSend(r Result, now health.Instant) (Job, Call) {
 	switch r.Fault {
 	case OK:
 		j.Entry.Operation = r.Operation
-		j.tries, j.pending = 0, false
+		j.tries, j.pending, j.acked = 0, false, true
 		return j.answered(now).note(now)
 	case Ambiguous:
 		j.Note = r.say("the answer was lost")
-		j.doubtful, j.pending = true, false
+		j.doubtful, j.pending, j.acked = true, false, false
 		return j.answered(now).settle(now)
 	case Throttled, InFlight:
 		return j.retry(r, now)

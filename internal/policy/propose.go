@@ -225,7 +225,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	backoff := Backed(cfg, m.Removed)
 	asked := why == Operator || why == Retiring
 	switch {
-	case cfg.Mode == ModeOff && !asked:
+	case cfg.Mode == ModeOff:
 		withheld = Off
 	case o.Has(Frozen):
 		withheld = Frozen

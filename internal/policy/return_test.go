@@ -55,7 +55,7 @@ func TestReturn(t *testing.T) {
 		"off":      {func(_ *Outlook, v *ServiceView, _ *Member) { v.Config.Mode = ModeOff }, Recovered, Off},
 		"off, but asked for": {func(_ *Outlook, v *ServiceView, m *Member) {
 			v.Config.Mode, m.Asked = ModeOff, true
-		}, Operator, ""},
+		}, Operator, Off},
 		"the lever failed lately": {func(_ *Outlook, _ *ServiceView, m *Member) { m.NotUntil = testNow + 1 }, Recovered, CallFailed},
 		"a release runs":          {func(_ *Outlook, _ *ServiceView, m *Member) { m.Busy = true }, Recovered, Busy},
 		"no removal gate delays it": {func(o *Outlook, v *ServiceView, _ *Member) {
