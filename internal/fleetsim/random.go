@@ -73,7 +73,7 @@ func (a *author) fleet(seed uint64) {
 	}
 	more := ""
 	if a.chance(5) {
-		more += " lag=" + pick(a, a.scale, 4*a.scale).String()
+		more += " lag=" + pick(a, a.scale, 10*a.scale).String()
 	}
 	if a.chance(5) {
 		more += " admission=trust"

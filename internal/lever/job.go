@@ -155,6 +155,38 @@ func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok
 // Sent reports whether the job has made a call that changes the registry.
 func (j Job) Sent() bool { return j.sent }
 
+// Says tells in a few words for people how the job ended.
+func (j Job) Says() string {
+	if j.End == Applied {
+		done := [...][2]string{
+			ToOut:     {"deregistered", "set UNHEALTHY"},
+			ToIn:      {"registered again as it was", "set HEALTHY"},
+			ToProve:   {"registered as it is: the way back works", ""},
+			ToRelease: {"", ""},
+		}[j.Goal]
+		text := done[0]
+		if j.Entry.Kind == CustomStatus {
+			text = done[1]
+		}
+		return with(text, j.Note)
+	}
+	text := map[End]string{
+		Running: "under way", Cancelled: "called off before it had an effect", Gone: "moot",
+		Yielded: "left to others", NotApplied: "without effect",
+	}[j.End]
+	if j.Goal == ToRelease && j.End != NotApplied {
+		text = "entry closed"
+	}
+	return with(text, j.Note)
+}
+
+func with(text, note string) string {
+	if note == "" {
+		return text
+	}
+	return text + ": " + note
+}
+
 // Left is the entry that an ended job leaves in the journal; ok is false where
 // it leaves none.
 func (j Job) Left() (e Entry, ok bool) {

@@ -1,8 +1,6 @@
 package warden
 
 import (
-	"strings"
-
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/policy"
@@ -60,6 +58,6 @@ func (w *Warden) recordEnd(s *service, sl *slot, j *job) {
 	}
 	w.recordSlot(s, sl, Record{
 		Kind: ActuationRecord, Action: action, Admitted: j.End == lever.Applied, Reason: why, Lever: j.Entry.Kind,
-		Detail: strings.TrimSuffix(j.Goal.String()+" "+j.End.String()+": "+j.Note, ": "),
+		Detail: j.Says(),
 	})
 }
