@@ -136,7 +136,6 @@ func (f File) Warden() warden.Config {
 		Quorum:   f.Quorum,
 		Pace:     f.Pace,
 		Poll:     f.Registry.Poll,
-		Account:  f.Account,
 	}
 }
 

@@ -21,7 +21,6 @@ type Config struct {
 	Quorum   quorum.Rule
 	Pace     lever.Pace
 	Poll     time.Duration // how often the registry is listed
-	Account  string        // our account, where known: records of others are never written
 }
 
 // ServiceConfig is the configuration of the services that a rule matches.
