@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -39,29 +40,33 @@ func (s *entrySource) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.data, "data", "", "read this data directory instead of asking a daemon")
 }
 
-// entries are in order of their names, wherever they come from.
-func (s *entrySource) entries(ctx context.Context) ([]web.Entry, error) {
-	entries, err := s.read(ctx)
+// entries are in order of their names, wherever they come from. That they may
+// not be all is said to warn.
+func (s *entrySource) entries(ctx context.Context, warn io.Writer) ([]web.Entry, error) {
+	entries, err := s.read(ctx, warn)
 	slices.SortStableFunc(entries, func(a, b web.Entry) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Instance, b.Instance))
 	})
 	return entries, err
 }
 
-func (s *entrySource) read(ctx context.Context) ([]web.Entry, error) {
+func (s *entrySource) read(ctx context.Context, warn io.Writer) ([]web.Entry, error) {
 	if s.data == "" {
 		var e web.Entries
 		err := s.api.call(ctx, "GET", "/api/v1/quarantine", nil, &e)
 		return e.Entries, err
 	}
 	st, err := store.OpenReadOnly(s.data, store.Options{})
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, store.ErrLost) {
 		return nil, usagef("--data %s: no mapwarden has kept its state there", s.data)
 	}
 	if err != nil {
 		return nil, unreachablef("--data %s: %w", s.data, err)
 	}
 	defer st.Close()
+	if why := st.Loss(); why != "" {
+		fmt.Fprintf(warn, "mapwarden: --data %s: %v; what follows may not be all: %s\n", s.data, store.ErrLost, why)
+	}
 	stored, err := st.Journal().List(ctx)
 	if err != nil {
 		return nil, unreachablef("--data %s: %w", s.data, err)
@@ -83,7 +88,7 @@ func (a *app) quarantineList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "The open journal entries, with or without a daemon", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			entries, err := s.entries(c.Context())
+			entries, err := s.entries(c.Context(), a.err)
 			if err != nil {
 				return err
 			}
@@ -139,7 +144,7 @@ func (a *app) quarantineExport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Print the AWS CLI commands that bring everything back without mapwarden", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			entries, err := s.entries(c.Context())
+			entries, err := s.entries(c.Context(), a.err)
 			if err != nil {
 				return err
 			}

@@ -43,6 +43,8 @@ var (
 	ErrInUse = errors.New("another mapwarden runs on it")
 	// ErrFormat: the file is not a store, is damaged, or comes from a newer mapwarden.
 	ErrFormat = errors.New("not a store that this mapwarden can use")
+	// ErrLost: a journal was kept here, and it is not there any more.
+	ErrLost = errors.New("the journal is lost")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )
@@ -92,7 +94,8 @@ func Open(dir string, opts Options) (*Store, error) {
 
 // OpenReadOnly opens the store in dir to look at it while no daemon runs. It
 // creates and changes nothing. The error wraps fs.ErrNotExist where dir holds
-// no store, and ErrInUse where a daemon runs on it.
+// no store, ErrLost as well where it held one, and ErrInUse where a daemon
+// runs on it.
 func OpenReadOnly(dir string, opts Options) (*Store, error) {
 	info, err := os.Stat(filepath.Join(dir, fileName))
 	switch {
@@ -102,7 +105,7 @@ func OpenReadOnly(dir string, opts Options) (*Store, error) {
 		return open(dir, opts, true)
 	}
 	if _, err := os.Stat(filepath.Join(dir, markerName)); err == nil {
-		return nil, fmt.Errorf("the journal of %s is lost: %s is there and %s is not: %w", dir, markerName, fileName, fs.ErrNotExist)
+		return nil, fmt.Errorf("%w: %s is there and %s is not: %w", ErrLost, markerName, fileName, fs.ErrNotExist)
 	}
 	return nil, fmt.Errorf("nothing was ever stored in %s: %w", dir, fs.ErrNotExist)
 }
