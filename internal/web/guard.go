@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -33,7 +32,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !s.known(r.Host) {
 			refuse(w, http.StatusForbidden, fmt.Sprintf("host %q is not one of ours", clip(r.Host)),
-				"ask for 127.0.0.1 or localhost, or allow the name where the daemon is started")
+				"ask for its address, or for localhost")
 			return
 		}
 		if !sameOrigin(r) {
@@ -55,8 +54,7 @@ func (s *Server) known(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.Unmap().IsLoopback() || s.opts.AnyAddress
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return host == "localhost" || slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
 // sameOrigin reports whether a request that names its origin comes from the

@@ -38,12 +38,10 @@ type Options struct {
 
 	Build Build
 
-	// Hosts are names, beside the loopback ones, under which the API may be
-	// asked. A name that is not listed is refused, so that a page of somebody
-	// else cannot reach the API by letting its own name point here.
-	Hosts []string
-	// AnyAddress also accepts every literal IP address as Host: for a listener
-	// that is not on loopback.
+	// AnyAddress accepts every literal IP address as Host, and not only those of
+	// loopback: for a listener elsewhere. A name other than localhost is always
+	// refused, so that a page of somebody else cannot reach the API by letting
+	// its own name point here.
 	AnyAddress bool
 
 	MaxStreams int           // event streams at once; 32
