@@ -52,9 +52,17 @@ func (a *app) printInstances(instances []web.Instance) {
 	fmt.Fprintln(w, "\nINSTANCE\tADDRESS\tSTANDING\tPROBE\tREASON\tSINCE")
 	for _, i := range instances {
 		fmt.Fprintf(w, "%s/%s/%s\t%s\t%s\t%s\t%s\t%s\n", i.Namespace, i.Service, i.Instance, dash(i.Address),
-			standing(i), outcome(i), dash(string(i.Reason)), instant(i.Since))
+			standing(i), outcome(i), why(i), instant(i.Since))
 	}
 	w.Flush()
+}
+
+// why is the reason of the standing, or what else makes an instance worth a look.
+func why(i web.Instance) string {
+	if i.Reason == "" && i.Registered && i.Registry == "unhealthy" {
+		return "UNHEALTHY in the registry"
+	}
+	return dash(string(i.Reason))
 }
 
 func standing(i web.Instance) string {

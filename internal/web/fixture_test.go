@@ -126,7 +126,7 @@ func page(ns, name, id string, check warden.HealthCheckKind, lines ...warden.Ins
 			&t.Registered: l.Registered, &t.Passing: l.Outcome == health.Pass, &t.Failing: l.Outcome == health.Fail,
 			&t.Indeterminate: l.Outcome == health.Indeterminate, &t.Leaving: l.Standing == policy.Leaving, &t.Out: l.Standing == policy.Out,
 			&t.Waiting: l.Standing == policy.Waiting, &t.Kept: l.Standing == policy.Kept, &t.Quarantined: !l.Registered,
-			&t.Foreign: l.Reason == policy.ForeignOut, &p.OutCount: l.Standing.IsOut() || l.Registry == health.Unhealthy,
+			&t.Foreign: l.Standing == policy.In && l.Registry == health.Unhealthy, &p.OutCount: l.Standing.IsOut() || l.Registry == health.Unhealthy,
 			&p.Ever: l.Standing != policy.Waiting,
 		} {
 			if is {
@@ -179,7 +179,7 @@ func night() *warden.Snapshot {
 		search[i].Standing, search[i].Reason, search[i].Since = policy.Kept, policy.FailOpen, ago(3*time.Minute)
 	}
 	carts := serial("cart", 9)
-	carts[1].Registry, carts[1].Reason = health.Unhealthy, policy.ForeignOut
+	carts[1].Registry = health.Unhealthy // by somebody else: the mind has nothing to say of it
 	carts[8] = warden.InstanceLine{ID: "cart-0008", Addr: "10.8.0.9:8080", Registered: true, Registry: health.Unhealthy,
 		Outcome: health.Fail, Cause: health.Refused, Standing: policy.Waiting, Reason: policy.NeverReady, Since: ago(40 * time.Second)}
 	legacy := serial("legacy/a:b@c", 3)

@@ -47,6 +47,7 @@ func TestPage(t *testing.T) {
 	b.until(`[...document.querySelectorAll("#view .scroll")].every((x) => x.scrollWidth <= x.clientWidth)`) // no column is cut off
 	b.eval(`[...document.querySelectorAll("#view button")].find((x) => x.innerText === "Show all 13").click()`)
 	b.until(`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 13`)
+	b.until(`document.querySelector("main").innerText.includes("It is UNHEALTHY in the registry.")`)
 
 	// What a registry says is text, never markup.
 	b.until(`document.querySelector("main").innerText.includes("<img src=x")`)

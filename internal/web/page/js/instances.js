@@ -56,15 +56,17 @@ function row(i, across) {
     across ? null : h("td", { class: "id muted minor" }, i.address),
     h("td", null, outcome(i)),
     h("td", null, standing(i)),
-    h("td", { class: "wide" }, because(i.reason)),
+    h("td", { class: "wide" }, i.reason ? because(i.reason) : down(i) ? h("span", { class: "bad-text" }, "It is UNHEALTHY in the registry.") : null),
     h("td", { class: "minor" }, registry(i)),
     h("td", { class: "num" }, since(i.since)));
 }
 
+const down = (i) => i.registered && i.registry === "unhealthy";
+
 // registry is what clients of the registry get to see.
 function registry(i) {
   if (!i.registered) return h("span", { class: "bad-text" }, "not registered");
-  if (i.registry === "unhealthy") return h("span", { class: "bad-text" }, "UNHEALTHY");
+  if (down(i)) return h("span", { class: "bad-text" }, "UNHEALTHY");
   return h("span", { class: "muted" }, i.registry === "healthy" ? "healthy" : "registered");
 }
 
