@@ -42,6 +42,9 @@ func (a *app) checkCommand() *cobra.Command {
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
+			if err := asksHTTP(c, t.Check.Probe.Protocol); err != nil {
+				return exitWith(exitUsage, err)
+			}
 			policy, err := parseAllow(allow)
 			if err != nil {
 				return exitWith(exitUsage, err)
@@ -145,6 +148,19 @@ func parseTarget(text string, check health.Check) (t health.Target, err error) {
 		check.Probe.ServerName = u.Hostname()
 	}
 	return health.Target{Handle: 1, Addr: addr, Port: uint16(number), Check: check}, nil
+}
+
+// asksHTTP refuses flags that a connect cannot answer: a pass would promise too much.
+func asksHTTP(c *cobra.Command, p health.Protocol) error {
+	if p != health.TCP {
+		return nil
+	}
+	for _, name := range []string{"contains", "host", "method", "status", "verify"} {
+		if c.Flags().Changed(name) {
+			return fmt.Errorf("--%s goes with http and https; tcp only connects", name)
+		}
+	}
+	return nil
 }
 
 func parseAllow(allow []string) (p probe.AddressPolicy, err error) {
