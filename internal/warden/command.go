@@ -33,7 +33,7 @@ func (w *Warden) freeze(e Freeze) {
 		e.For = freezeDefault
 	}
 	e.For = min(e.For, freezeMost)
-	w.frozen = freeze{until: w.now.Add(e.For), by: e.By, note: e.Note}
+	w.frozen = freeze{until: w.now.Add(e.For), by: e.By, note: e.Note, alarmed: e.For <= freezeAlarm}
 	w.thaw = thaw{}
 	w.learnFreeze()
 	w.record(Record{Kind: CommandRecord, Reason: policy.Frozen,
