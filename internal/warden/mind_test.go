@@ -22,7 +22,6 @@ type mind struct {
 	t       testing.TB
 	w       *warden.Warden
 	now     health.Instant
-	step    time.Duration // of the wall clock against ours
 	cfg     warden.Config
 	targets map[string]health.Target // by instance id: what is watched
 	records []warden.Record
