@@ -11,7 +11,7 @@ type State struct {
 	PassSince Instant // start of the first pass of the current pass run
 	Since     Instant // since when Status is what it is
 
-	recent uint64 // latest 32 outcomes, two bits each, newest lowest
+	recent uint64 // latest 32 outcomes plus one, two bits each, newest lowest; 0 is none
 
 	Fails  uint16 // current failure run
 	Passes uint16 // current pass run
@@ -32,7 +32,7 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 	before := s
 	s.LastAt = o.End
 	s.Last, s.Cause = o.Outcome, o.Cause
-	s.recent = s.recent<<2 | uint64(o.Outcome)
+	s.recent = s.recent<<2 | uint64(o.Outcome+1)
 	switch o.Outcome {
 	case Pass:
 		s = pass(s, c, o)
@@ -136,12 +136,11 @@ func FirstDue(now Instant, interval time.Duration, phase uint64) Instant {
 	return now.Add(time.Duration(phase % uint64(interval)))
 }
 
-// Recent lists up to n latest outcomes, newest first. Outcomes before the
-// first observation cannot be told from Indeterminate ones.
+// Recent lists up to n of the latest 32 outcomes, newest first.
 func (s State) Recent(n int) []Outcome {
 	out := make([]Outcome, 0, min(n, 32))
-	for i := range min(n, 32) {
-		out = append(out, Outcome(s.recent>>(2*i)&3))
+	for r := s.recent; r != 0 && len(out) < n; r >>= 2 {
+		out = append(out, Outcome(r&3)-1)
 	}
 	return out
 }

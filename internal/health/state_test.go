@@ -3,6 +3,7 @@ package health_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -99,7 +100,10 @@ func TestRecent(t *testing.T) {
 	if got := walk(check, letters("pf-")).Recent(3); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := walk(check, letters("p")).Recent(99); len(got) != 32 {
+	if got := walk(check, letters("pf")).Recent(99); len(got) != 2 {
+		t.Errorf("%d outcomes of 2 observations", len(got))
+	}
+	if got := walk(check, letters(strings.Repeat("p", 40))).Recent(99); len(got) != 32 {
 		t.Errorf("%d outcomes, want at most 32", len(got))
 	}
 }

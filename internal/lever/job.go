@@ -139,6 +139,9 @@ func Resume(e Entry, p Pace, epoch int64, now health.Instant) (j Job, c Call, ok
 	}
 	switch e.Phase {
 	case Intended:
+		if e.Reason == policy.FirstPass {
+			j.Goal, j.opened = ToIn, true
+		}
 		j, c = j.retract(Cancelled, "the process ended before anything was sent", now)
 	case Sending, Returning:
 		j.sent, j.doubtful = true, true

@@ -183,6 +183,10 @@ func (w *Warden) endedIn(s *service, sl *slot, j *job) {
 		if sl.entry != nil && sl.entry.Phase == lever.Out {
 			return // a return that was called off
 		}
+		if !j.Sent() { // called off before it raised anything: it is as it was born
+			sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
+			return
+		}
 		sl.asked = false
 		sl.outAt, sl.gone = w.now, 0
 		sl.registered = true
@@ -191,7 +195,7 @@ func (w *Warden) endedIn(s *service, sl *slot, j *job) {
 			standing = policy.In
 		}
 		if j.Entry.Kind == lever.CustomStatus {
-			sl.registry = health.Healthy
+			sl.registry, sl.served = health.Healthy, true
 			w.learnPassed(s, j.slot)
 		}
 		sl.memo = policy.Memo{Standing: standing, Reason: j.why, Since: w.now}

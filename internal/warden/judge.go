@@ -146,7 +146,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	}
 	down := sl.registry == health.Unhealthy && sl.registered && !m.Ours && !m.Removing
 	if down && s.lever == lever.CustomStatus {
-		m.InitDown = !st.Ever && sl.attrs.Get(health.AttrInitStatus) == "UNHEALTHY" || sl.memo.Standing == policy.Waiting && !m.Memo.Shadow
+		m.InitDown = sl.initDown() || sl.memo.Standing == policy.Waiting && !m.Memo.Shadow
 		m.Foreign = !m.InitDown && !m.Returning
 	}
 	return m

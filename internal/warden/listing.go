@@ -130,6 +130,7 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 		w.slots[i].isNew = fresh && !w.states[i].Ever && w.newcomer(s, i)
 		w.slots[i].registered = true
 		w.slots[i].registry, w.slots[i].other = f.Status, f.OtherAccount
+		w.serves(s, i, f.Status)
 		w.watch(s, i)
 		w.mark(s)
 		return
@@ -146,6 +147,21 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 		w.mark(s)
 	}
 	sl.gone = 0
+	w.serves(s, i, f.Status)
+}
+
+// serves notes that an instance is HEALTHY in the registry. What it passed
+// before that was not remembered if it was born UNHEALTHY; now it is.
+func (w *Warden) serves(s *service, i int, status health.Status) {
+	sl := &w.slots[i]
+	if status != health.Healthy || sl.served {
+		return
+	}
+	held := sl.initDown() && w.states[i].Ever
+	sl.served = true
+	if held {
+		w.learnPassed(s, i)
+	}
 }
 
 // overtaken notices that the registry shows what our open entry says is away:

@@ -131,7 +131,7 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)
 	gate(!s.armed, policy.CheckUnproven)
-	gate(s.pastLine, policy.FailOpen)
+	gate(s.pastLine && len(s.members) > 0, policy.FailOpen)
 	gate(s.drill == policy.DrillBad, policy.DrillFailed)
 	return out
 }

@@ -54,6 +54,7 @@ type slot struct {
 	registered bool
 	registry   health.Status
 	other      bool // registered by another account
+	served     bool // was not UNHEALTHY at some time, as far as anybody remembers
 	isNew      bool
 	first      health.Instant // first seen
 	detail     string         // of the latest outcome that differed from the one before
@@ -77,10 +78,10 @@ type slot struct {
 }
 
 // initDown reports whether it was registered with AWS_INIT_HEALTH_STATUS=
-// UNHEALTHY and still is. That it passed is learnt only once it was raised, so
-// that a process that dies in between does not take its state for another's word.
+// UNHEALTHY and never served since: then its first pass may raise it (rule 13),
+// and only then is that it passed remembered for the next process.
 func (sl *slot) initDown() bool {
-	return sl.registry == health.Unhealthy && sl.attrs.Get(health.AttrInitStatus) == "UNHEALTHY"
+	return !sl.served && sl.attrs.Get(health.AttrInitStatus) == "UNHEALTHY"
 }
 
 func (w *Warden) handle(i int) health.Handle { return health.NewHandle(uint32(i), w.slots[i].gen) }

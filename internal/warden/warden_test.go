@@ -284,7 +284,7 @@ func TestExplain(t *testing.T) {
 		if want := []policy.Reason{policy.FailOpen, policy.LastHealthy, policy.Budget}; !slices.Equal(withheld, want) {
 			t.Errorf("withheld by %v, want %v", withheld, want)
 		}
-		if len(e.Recent) != 20 || e.Recent[5] != health.Fail || e.Recent[6] != health.Pass {
+		if len(e.Recent) != 18 || e.Recent[5] != health.Fail || e.Recent[6] != health.Pass {
 			t.Errorf("recent: %v", e.Recent)
 		}
 	}
