@@ -31,7 +31,7 @@ type Size struct {
 type Cost struct {
 	Operation string
 	PerSecond float64
-	Limit     float64 // calls per second that AWS allows, of this account and region
+	Limit     float64 // calls per second that AWS allows, of this account and region; 0 elsewhere
 	Stated    bool    // somebody has stated the limit; otherwise it is assumed
 }
 
@@ -84,8 +84,11 @@ func PlanOf(size Size, poll time.Duration, limited bool) Plan {
 		if c.services {
 			every = p.Services
 		}
-		_, limit, stated := cloudmap.PollRate(c.operation)
-		p.Calls = append(p.Calls, Cost{c.operation, float64(c.perPass) / every.Seconds(), limit, stated})
+		cost := Cost{Operation: c.operation, PerSecond: float64(c.perPass) / every.Seconds()}
+		if limited {
+			_, cost.Limit, cost.Stated = cloudmap.PollRate(c.operation)
+		}
+		p.Calls = append(p.Calls, cost)
 	}
 	return p
 }
@@ -121,8 +124,11 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// String is the rate, and its part of the limit.
+// String is the rate, and its part of the limit where there is one.
 func (c Cost) String() string {
+	if c.Limit == 0 {
+		return fmt.Sprintf("%.3g/s = %.0f/h", c.PerSecond, c.PerSecond*3600)
+	}
 	known := ""
 	if !c.Stated {
 		known = ", assumed"
