@@ -162,6 +162,21 @@ func TestCancelAfterAStaleRead(t *testing.T) {
 	}
 }
 
+// TestYoungOutIsRaisedInAnyCase: right after our UNHEALTHY took effect, readers
+// that lag may still show HEALTHY. The return writes all the same, or the entry
+// would be closed over an instance that nobody raises any more.
+func TestYoungOutIsRaisedInAnyCase(t *testing.T) {
+	w := newWorld()
+	e := scenarioNamed(t, "status in").ready(w)
+	e.OutSince = epoch + int64(w.now)
+	w.status = health.Healthy // as the reader shows it
+	j, c := lever.Start(lever.ToIn, e, lever.Pace{}, epoch, w.now)
+	_, c = drive(t, w, j, c, func(c lever.Call) bool { return c.Op.Writes() || c.Op == lever.CloseEntry })
+	if c.Op != lever.SetStatus || c.Status != health.Healthy {
+		t.Errorf("next is %s %s", c.Op, c.Status)
+	}
+}
+
 // TestEffectCountsFromTheAnswer: a write that the client's own pace held back
 // is given its whole delay before it is read back.
 func TestEffectCountsFromTheAnswer(t *testing.T) {

@@ -45,14 +45,14 @@ var scenarios = []scenario{
 	}, false},
 	{"restore", lever.ToIn, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
-		e.OutSince = epoch + int64(begin)
+		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.attrs = nil
 		return stored(w, e, lever.Out)
 	}, false},
 	{"status out", lever.ToOut, lever.CustomStatus, func(*world) lever.Entry { return fresh(lever.CustomStatus) }, false},
 	{"status in", lever.ToIn, lever.CustomStatus, func(w *world) lever.Entry {
 		e := fresh(lever.CustomStatus)
-		e.OutSince = epoch + int64(begin)
+		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.status = health.Unhealthy
 		return stored(w, e, lever.Out)
 	}, false},
@@ -63,7 +63,7 @@ var scenarios = []scenario{
 	{"drill", lever.ToProve, lever.Drill, func(*world) lever.Entry { return fresh(lever.Drill) }, false},
 	{"release of what is out", lever.ToRelease, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
-		e.OutSince = epoch + int64(begin)
+		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.attrs = nil
 		return stored(w, e, lever.Out)
 	}, false},

@@ -154,10 +154,16 @@ func (j Job) judgeStatus(found bool, s health.Status, now health.Instant) (Job, 
 		return j.retract(Yielded, "already UNHEALTHY, and not by us", now)
 	case j.Goal == ToOut:
 		return j.mark(Sending, now)
-	case s == health.Healthy && !j.undo: // what is to be undone is not yet to be seen
+	case s == health.Healthy && !j.undo && !j.lagging(now): // what is to be undone is not yet to be seen
 		return j.drop(Applied, "already HEALTHY", now)
 	}
 	return j.mark(Returning, now)
+}
+
+// lagging: the entry's own UNHEALTHY is so young that readers may not show it
+// yet; a HEALTHY that they show then proves nothing, and is written once more.
+func (j Job) lagging(now health.Instant) bool {
+	return j.Entry.OutSince != 0 && j.wall(now)-j.Entry.OutSince < int64(j.pace.Settle)
 }
 
 // retry repeats the read-and-write from the read, a few times.

@@ -217,7 +217,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
-	case st == Out && everythingFails(o, c):
+	case st == Out && v.Listed && everythingFails(o, c):
 		why = FailOpenAll
 	default:
 		return NoReason, NoReason, at

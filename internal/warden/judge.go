@@ -113,7 +113,7 @@ func (w *Warden) view(s *service) policy.ServiceView {
 		Index: s.index, Members: w.scratch, Config: s.cfg.Policy,
 		Fall: s.cfg.Check.Fall, Interval: s.cfg.Check.Interval, Grace: s.cfg.Check.Grace,
 		Quarantine: s.lever == lever.Quarantine, Blocked: s.blocked, Ghosts: len(s.ghosts),
-		Listed: s.listed != 0, Stale: s.stale, Armed: s.armed, Drill: s.drill,
+		Listed: s.listed != 0 && !s.hollow, Stale: s.stale, Armed: s.armed, Drill: s.drill,
 	}
 }
 

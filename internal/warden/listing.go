@@ -82,7 +82,13 @@ func (w *Warden) instancesListed(e InstancesListed) {
 	if !e.Complete {
 		return
 	}
-	if len(e.Instances) == 0 && w.registered(s) > 0 {
+	if hollow := len(e.Instances) == 0; hollow != s.hollow {
+		if s.hollow = hollow; !hollow {
+			w.restart(s) // rule 6
+		}
+		w.mark(s)
+	}
+	if s.hollow && w.registered(s) > 0 {
 		if s.empties++; s.empties < 2 {
 			return
 		}

@@ -127,7 +127,7 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 		}
 	}
 	gate(s.blocked != policy.NoReason, s.blocked)
-	gate(s.listed == 0, policy.Unsynced)
+	gate(s.listed == 0 || s.hollow && len(s.members) > 0, policy.Unsynced)
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)
 	gate(!s.armed, policy.CheckUnproven)

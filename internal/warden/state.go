@@ -21,6 +21,7 @@ type service struct {
 	present  bool           // in the latest complete listing of services
 	listed   health.Instant // start of the latest complete listing; 0: none
 	empties  int            // complete listings in a row that were empty though we know instances
+	hollow   bool           // the latest complete listing was empty: nothing is concluded from it (rule 1)
 	stale    bool
 	pastLine bool
 	lineSaid bool // that it is past the line was recorded
