@@ -52,13 +52,18 @@ func (j Job) afterPoll(r Result, now health.Instant) (Job, Call) {
 }
 
 // settle watches, after a lost answer or a crash, whether the call took
-// effect. It had Settle to do so.
+// effect. It had Settle to do so; a removal that a crash cut loose is watched
+// for longer, because nobody sends it again, and an instance that vanished
+// after its entry was closed would be lost.
 func (j Job) settle(now health.Instant) (Job, Call) {
 	if j.Entry.Kind == CustomStatus {
 		return j.awaitEffect(now)
 	}
 	j.step = stepSettle
 	j.endBy = now.Add(j.pace.Settle)
+	if j.resumed && j.Goal == ToOut {
+		j.endBy = now.Add(orphanSettles * j.pace.Settle)
+	}
 	if j.Goal == ToProve { // the write changes nothing that a read could show
 		return j, j.lookup(j.endBy)
 	}

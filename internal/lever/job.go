@@ -55,11 +55,12 @@ const (
 )
 
 const (
-	maxTries    = 5               // of a call that had no effect
-	lagReads    = 2               // polls that a read may lag behind an operation that failed
-	freshFor    = 2 * time.Second // a read older than this is repeated before a write
-	maxBackoff  = 30 * time.Second
-	settleEvery = 2 // polls between two looks while settling
+	maxTries      = 5               // of a call that had no effect
+	lagReads      = 2               // polls that a read may lag behind an operation that failed
+	freshFor      = 2 * time.Second // a read older than this is repeated before a write
+	maxBackoff    = 30 * time.Second
+	settleEvery   = 2 // polls between two looks while settling
+	orphanSettles = 3 // how many Settle a removal of an earlier process is watched
 )
 
 // Job is one procedure under way. It is a value: Step returns the next one.
