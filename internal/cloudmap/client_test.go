@@ -200,6 +200,51 @@ func TestLostAnswersAreAmbiguous(t *testing.T) {
 	}
 }
 
+// closable is a body like the SDK's: closed, it fails in the middle of a copy.
+type closable struct {
+	*strings.Reader
+	closed bool
+}
+
+func (c *closable) Close() error { c.closed = true; return nil }
+
+func (c *closable) WriteTo(w io.Writer) (int64, error) {
+	if c.closed {
+		return 0, io.EOF
+	}
+	return c.Reader.WriteTo(w)
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
+
+// TestQuickAnswersAreNotLost holds the wire to a body that may be read on after
+// the SDK has closed its own, as net/http does behind an answer that is quick.
+func TestQuickAnswersAreNotLost(t *testing.T) {
+	sdks := &closable{Reader: strings.NewReader(`{"ServiceId":"srv-1"}`)}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1", sdks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = wire{doer(func(sent *http.Request) (*http.Response, error) {
+		sdks.Close()
+		if got, err := io.ReadAll(sent.Body); string(got) != `{"ServiceId":"srv-1"}` {
+			t.Errorf("sent %q, %v", got, err)
+		}
+		if n, err := io.Copy(io.Discard, sent.Body); n != 0 || err != nil {
+			t.Errorf("behind the last byte: %d bytes, %v", n, err)
+		}
+		return &http.Response{Body: http.NoBody}, nil
+	})}.Do(req)
+	if err != nil {
+		t.Error(err)
+	}
+	if req.Body != sdks {
+		t.Error("the SDK's request was changed: it could no longer close its body")
+	}
+}
+
 func TestSilenceEndsAtTheTimeout(t *testing.T) {
 	release := make(chan struct{})
 	url := rawServer(t, func(net.Conn) { <-release })

@@ -1,8 +1,10 @@
 package cloudmap
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -19,11 +21,15 @@ import (
 // DiscoverInstances with 1,000 instances of 5,000 characters each.
 const maxAnswer = 16 << 20
 
-// wire is the HTTP client under the SDK's: it bounds answers and notes whether
-// a request may have reached the wire.
+// wire is the HTTP client under the SDK's: it bounds answers, keeps a quick
+// answer from being lost, and notes whether a request may have reached the wire.
 type wire struct{ next sd.HTTPClient }
 
 func (w wire) Do(req *http.Request) (*http.Response, error) {
+	req, err := withOwnBody(req)
+	if err != nil {
+		return nil, err
+	}
 	if f, ok := req.Context().Value(flightKey{}).(*flight); ok {
 		req = req.WithContext(httptrace.WithClientTrace(req.Context(), f.trace()))
 	}
@@ -33,6 +39,27 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
 	return resp, nil
+}
+
+// withOwnBody returns a copy of a request with a copy of its body, which is in
+// memory and which nobody else closes.
+//
+// The SDK closes the body of a request as soon as there is an answer. net/http
+// sends a body that it does not know to be in memory after the headers, and
+// then reads on behind its last byte: where the answer is faster than that, the
+// read fails, and net/http closes the connection under the answer that is just
+// being read. A body in memory is read before the request leaves.
+func withOwnBody(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the body of a request: %w", err)
+	}
+	own := *req
+	own.Body = io.NopCloser(bytes.NewReader(body))
+	return &own, nil
 }
 
 // flight follows one call, over all of its attempts.
