@@ -67,12 +67,16 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return s.report(ctx)
 }
 
-// failed says why there is no report, and where to look.
+// failed says why there is no report, and where to look. A terminal interrupts
+// the children as well, and one that is just starting may end of it before we
+// have heard of it ourselves: so a failure waits a moment for its reason.
 func (s *stage) failed(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil { // whatever err is, it follows from that
+	select {
+	case <-ctx.Done(): // whatever err is, it follows from that
 		return fmt.Errorf("interrupted (logs are in %s)", s.dir)
+	case <-time.After(time.Second):
+		return fmt.Errorf("%s: %w (logs are in %s)", doing, err, s.dir)
 	}
-	return fmt.Errorf("%s: %w (logs are in %s)", doing, err, s.dir)
 }
 
 // Sides of the registry: the same services, with and without mapwarden.

@@ -89,10 +89,10 @@ func (p *Prober) Probe(ctx context.Context, t *health.Target) health.Observation
 func (p *Prober) probe(ctx context.Context, t *health.Target, ph *Phases) health.Observation {
 	a := attempt{
 		p: p, ctx: ctx, target: t, phases: ph,
-		addr:     dialAddr(t),
-		deadline: time.Now().Add(timeoutOf(t.Check)),
-		obs:      health.Observation{Target: t.Handle, Start: p.now()},
+		addr: dialAddr(t),
+		obs:  health.Observation{Target: t.Handle, Start: p.now()},
 	}
+	a.deadline = time.Now().Add(timeoutOf(t.Check)) // after Start: whoever times out had the whole of it
 	switch {
 	case !a.addr.IsValid() || a.addr.Port() == 0:
 		a.cannotTell(health.NotProbeable, "the instance has no address or no port to probe")
