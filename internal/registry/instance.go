@@ -1,15 +1,11 @@
 package registry
 
-import (
-	"maps"
-)
-
 // Instance is a registered instance. It is immutable.
 type Instance struct {
 	ID string `json:"id"`
 	// Attributes are the values of its last registration, and those alone.
-	Attributes       map[string]string `json:"attributes"`
-	CreatorRequestID string            `json:"creatorRequestId,omitempty"`
+	Attributes       Attributes `json:"attributes"`
+	CreatorRequestID string     `json:"creatorRequestId,omitempty"`
 	// Health is its current status; Unknown where the service has no check.
 	Health HealthStatus `json:"health"`
 	// Change is a custom status that was submitted and has not applied yet.
@@ -81,7 +77,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 				NamespaceID: svc.service.NamespaceID, ServiceID: n.ServiceID,
 			},
 			Instance: &Instance{
-				ID: n.InstanceID, Attributes: maps.Clone(n.Attributes), CreatorRequestID: n.CreatorRequestID,
+				ID: n.InstanceID, Attributes: PackAttributes(n.Attributes), CreatorRequestID: n.CreatorRequestID,
 				Health: initialHealth(svc.service, n.Attributes),
 			},
 		}
@@ -93,7 +89,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 
 // retries reports whether n asks for what i already is.
 func (n Registration) retries(i *Instance) bool {
-	return n.CreatorRequestID != "" && n.CreatorRequestID == i.CreatorRequestID && maps.Equal(n.Attributes, i.Attributes)
+	return n.CreatorRequestID != "" && n.CreatorRequestID == i.CreatorRequestID && PackAttributes(n.Attributes) == i.Attributes
 }
 
 // Deregister submits the removal of an instance and returns the id of the

@@ -130,7 +130,7 @@ func TestOperationDelay(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
 		inst := must[*registry.Instance](t)(r.Instance(svc, "a"))
-		if inst.Attributes["k"] != "v" {
+		if inst.Attributes.Get("k") != "v" {
 			t.Errorf("instance = %+v", inst)
 		}
 		again = must[string](t)(r.Register(registry.Registration{
