@@ -54,6 +54,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 		if svc == nil {
 			return noService(n.ServiceID)
 		}
+		n.ServiceID = svc.service.ID // lets go of the request's copy
 		if err := fitAttributes(n.Attributes, svc.service); err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 		op := &operation{
 			Operation: Operation{
 				Type:        RegisterInstanceOp,
-				Targets:     map[TargetType]string{ServiceTarget: n.ServiceID, InstanceTarget: n.InstanceID},
+				Targets:     Targets{Service: n.ServiceID, Instance: n.InstanceID},
 				NamespaceID: svc.service.NamespaceID, ServiceID: n.ServiceID,
 			},
 			Instance: &Instance{
@@ -112,7 +113,7 @@ func (r *Registry) Deregister(serviceID, instanceID string) (operationID string,
 		}
 		operationID = b.submit(&operation{Operation: Operation{
 			Type:        DeregisterInstanceOp,
-			Targets:     map[TargetType]string{ServiceTarget: serviceID, InstanceTarget: instanceID},
+			Targets:     Targets{Service: serviceID, Instance: instanceID},
 			NamespaceID: svc.service.NamespaceID, ServiceID: serviceID,
 		}})
 		return nil
