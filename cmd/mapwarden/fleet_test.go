@@ -176,7 +176,7 @@ func (f *fleet) serviceOf(id string) string {
 // registered reports whether an instance is registered exactly as it was.
 func (f *fleet) registered(service, id string) bool {
 	i := f.reg.View(service).Instance(id)
-	return i != nil && maps.Equal(i.Attributes, f.attrs[id])
+	return i != nil && maps.Equal(i.Attributes.Map(), f.attrs[id])
 }
 
 // status is an instance's status in the registry, "" where it is not registered.

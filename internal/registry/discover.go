@@ -122,7 +122,7 @@ func matching(instances []*Instance, attrs map[string]string) []*Instance {
 	}
 	return keep(instances, func(i *Instance) bool {
 		for key, want := range attrs {
-			if got, ok := i.Attributes[key]; !ok || got != want {
+			if got, ok := i.Attributes.Lookup(key); !ok || got != want {
 				return false
 			}
 		}

@@ -23,7 +23,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := r.CreateService(NewService{Name: "web", NamespaceID: done.Targets[NamespaceTarget]})
+	svc, err := r.CreateService(NewService{Name: "web", NamespaceID: done.Targets.Namespace})
 	if err != nil {
 		t.Fatal(err)
 	}

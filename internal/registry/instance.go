@@ -1,15 +1,11 @@
 package registry
 
-import (
-	"maps"
-)
-
 // Instance is a registered instance. It is immutable.
 type Instance struct {
 	ID string `json:"id"`
 	// Attributes are the values of its last registration, and those alone.
-	Attributes       map[string]string `json:"attributes"`
-	CreatorRequestID string            `json:"creatorRequestId,omitempty"`
+	Attributes       Attributes `json:"attributes"`
+	CreatorRequestID string     `json:"creatorRequestId,omitempty"`
 	// Health is its current status; Unknown where the service has no check.
 	Health HealthStatus `json:"health"`
 	// Change is a custom status that was submitted and has not applied yet.
@@ -58,6 +54,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 		if svc == nil {
 			return noService(n.ServiceID)
 		}
+		n.ServiceID = svc.service.ID // lets go of the request's copy
 		if err := fitAttributes(n.Attributes, svc.service); err != nil {
 			return err
 		}
@@ -77,11 +74,11 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 		op := &operation{
 			Operation: Operation{
 				Type:        RegisterInstanceOp,
-				Targets:     map[TargetType]string{ServiceTarget: n.ServiceID, InstanceTarget: n.InstanceID},
+				Targets:     Targets{Service: n.ServiceID, Instance: n.InstanceID},
 				NamespaceID: svc.service.NamespaceID, ServiceID: n.ServiceID,
 			},
 			Instance: &Instance{
-				ID: n.InstanceID, Attributes: maps.Clone(n.Attributes), CreatorRequestID: n.CreatorRequestID,
+				ID: n.InstanceID, Attributes: PackAttributes(n.Attributes), CreatorRequestID: n.CreatorRequestID,
 				Health: initialHealth(svc.service, n.Attributes),
 			},
 		}
@@ -93,7 +90,7 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 
 // retries reports whether n asks for what i already is.
 func (n Registration) retries(i *Instance) bool {
-	return n.CreatorRequestID != "" && n.CreatorRequestID == i.CreatorRequestID && maps.Equal(n.Attributes, i.Attributes)
+	return n.CreatorRequestID != "" && n.CreatorRequestID == i.CreatorRequestID && PackAttributes(n.Attributes) == i.Attributes
 }
 
 // Deregister submits the removal of an instance and returns the id of the
@@ -116,7 +113,7 @@ func (r *Registry) Deregister(serviceID, instanceID string) (operationID string,
 		}
 		operationID = b.submit(&operation{Operation: Operation{
 			Type:        DeregisterInstanceOp,
-			Targets:     map[TargetType]string{ServiceTarget: serviceID, InstanceTarget: instanceID},
+			Targets:     Targets{Service: serviceID, Instance: instanceID},
 			NamespaceID: svc.service.NamespaceID, ServiceID: serviceID,
 		}})
 		return nil

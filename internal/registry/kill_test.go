@@ -116,7 +116,7 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: %s is lost", round, id)
 			case said == "unhealthy" && inst.Health != registry.Unhealthy:
 				t.Errorf("round %d: the status of %s is lost", round, id)
-			case inst != nil && inst.Attributes["id"] != id:
+			case inst != nil && inst.Attributes.Get("id") != id:
 				t.Errorf("round %d: %s has the attributes %v", round, id, inst.Attributes)
 			}
 		}

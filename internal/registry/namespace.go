@@ -96,7 +96,7 @@ func (r *Registry) CreateNamespace(n NewNamespace) (operationID string, err erro
 			}
 		}
 		op := &operation{
-			Operation: Operation{Type: CreateNamespaceOp, Targets: map[TargetType]string{NamespaceTarget: ns.ID}, NamespaceID: ns.ID},
+			Operation: Operation{Type: CreateNamespaceOp, Targets: Targets{Namespace: ns.ID}, NamespaceID: ns.ID},
 			Namespace: ns,
 		}
 		operationID = b.submit(op)
@@ -182,7 +182,7 @@ func (r *Registry) DeleteNamespace(id string) (operationID string, err error) {
 		if ns == nil {
 			return noNamespace(id)
 		}
-		op := &operation{Operation: Operation{Type: DeleteNamespaceOp, Targets: map[TargetType]string{NamespaceTarget: id}, NamespaceID: id}}
+		op := &operation{Operation: Operation{Type: DeleteNamespaceOp, Targets: Targets{Namespace: id}, NamespaceID: id}}
 		if busy := b.byOperation[b.inFlight[op.resource()]]; busy != nil {
 			return duplicate(busy)
 		}

@@ -30,26 +30,24 @@ const (
 	Fail      OperationStatus = "FAIL"
 )
 
-// TargetType is a kind of resource that an operation works on.
-type TargetType string
-
-// The kinds of resource.
-const (
-	NamespaceTarget TargetType = "NAMESPACE"
-	ServiceTarget   TargetType = "SERVICE"
-	InstanceTarget  TargetType = "INSTANCE"
-)
+// Targets are the ids of the resources that an operation works on; those that
+// it does not name are empty.
+type Targets struct {
+	Namespace string `json:"NAMESPACE,omitempty"`
+	Service   string `json:"SERVICE,omitempty"`
+	Instance  string `json:"INSTANCE,omitempty"`
+}
 
 // Operation is a change that takes time.
 type Operation struct {
-	ID          string                `json:"id"`
-	Type        OperationType         `json:"type"`
-	Status      OperationStatus       `json:"status"`
-	Targets     map[TargetType]string `json:"targets"`
-	CreateDate  time.Time             `json:"createDate"`
-	UpdateDate  time.Time             `json:"updateDate"`
-	NamespaceID string                `json:"namespaceId,omitempty"`
-	ServiceID   string                `json:"serviceId,omitempty"`
+	ID          string          `json:"id"`
+	Type        OperationType   `json:"type"`
+	Status      OperationStatus `json:"status"`
+	Targets     Targets         `json:"targets"`
+	CreateDate  time.Time       `json:"createDate"`
+	UpdateDate  time.Time       `json:"updateDate"`
+	NamespaceID string          `json:"namespaceId,omitempty"`
+	ServiceID   string          `json:"serviceId,omitempty"`
 }
 
 // operation is an Operation with what it still has to do. It is immutable.
@@ -73,8 +71,8 @@ func (op *operation) id() string {
 
 // resource names what the operation changes; it can change only one at a time.
 func (op *operation) resource() string {
-	if id, ok := op.Targets[InstanceTarget]; ok {
-		return instanceResource(op.ServiceID, id)
+	if op.Targets.Instance != "" {
+		return instanceResource(op.ServiceID, op.Targets.Instance)
 	}
 	if op.ServiceID != "" {
 		return op.ServiceID
@@ -162,7 +160,7 @@ func (b *batch) finish(id string) {
 		b.putInstance(op.ServiceID, &inst)
 		b.bumpRevision(op.ServiceID)
 	case DeregisterInstanceOp:
-		b.removeInstance(op.ServiceID, op.Targets[InstanceTarget])
+		b.removeInstance(op.ServiceID, op.Targets.Instance)
 		b.bumpRevision(op.ServiceID)
 	}
 	delete(b.inFlight, op.resource())

@@ -53,7 +53,7 @@ func must[T any](t testing.TB) func(T, error) T {
 func namespace(t testing.TB, r *registry.Registry, n registry.NewNamespace) string {
 	t.Helper()
 	id := must[string](t)(r.CreateNamespace(n))
-	return must[*registry.Operation](t)(r.Operation(id, "")).Targets[registry.NamespaceTarget]
+	return must[*registry.Operation](t)(r.Operation(id, "")).Targets.Namespace
 }
 
 // service creates the service web, with a custom health check or without, in a

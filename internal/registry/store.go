@@ -9,12 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
 )
 
 // The buckets of the file. Keys are ids, serviceID/instanceID, and sequence
@@ -241,7 +244,7 @@ func (s *store) load(st *state) error {
 	}
 	err := guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			for _, load := range []func(*bbolt.Tx, *state) error{loadNamespaces, loadServices, loadInstances, loadOperations} {
+			for _, load := range []func(*bbolt.Tx, *state) error{loadNamespaces, loadServices, loadOperations, loadInstances} {
 				if err := load(tx, st); err != nil {
 					return err
 				}
@@ -255,19 +258,47 @@ func (s *store) load(st *state) error {
 	return nil
 }
 
-// each decodes the rows of a bucket.
+// each decodes the rows of a bucket on all processors, which is most of the
+// work of a start, and then uses them one by one, in order.
 func each[T any](tx *bbolt.Tx, bucket string, use func(key string, value *T) error) error {
 	b := tx.Bucket([]byte(bucket))
 	if b == nil {
 		return fmt.Errorf("%s are missing", bucket)
 	}
-	return b.ForEach(func(key, encoded []byte) error {
-		value := new(T)
-		if err := decodeRow(bucket, key, encoded, value); err != nil {
+	type stored struct {
+		key, encoded []byte
+		value        *T
+	}
+	var rows []stored
+	err := b.ForEach(func(key, encoded []byte) error {
+		rows = append(rows, stored{key, encoded, new(T)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var workers errgroup.Group
+	for part := range slices.Chunk(rows, len(rows)/runtime.GOMAXPROCS(0)+1) {
+		workers.Go(func() error {
+			return guard(func() error { // the rows are in the file's pages
+				for _, r := range part {
+					if err := decodeRow(bucket, r.key, r.encoded, r.value); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := use(string(r.key), r.value); err != nil {
 			return err
 		}
-		return use(string(key), value)
-	})
+	}
+	return nil
 }
 
 func loadNamespaces(tx *bbolt.Tx, st *state) error {
@@ -290,6 +321,8 @@ func loadServices(tx *bbolt.Tx, st *state) error {
 	})
 }
 
+// loadInstances comes after loadOperations, so that an instance and the
+// operation that registered it share their strings.
 func loadInstances(tx *bbolt.Tx, st *state) error {
 	return each(tx, bucketInstances, func(key string, inst *Instance) error {
 		serviceID, _, _ := strings.Cut(key, "/")
@@ -297,13 +330,35 @@ func loadInstances(tx *bbolt.Tx, st *state) error {
 		if svc == nil {
 			return fmt.Errorf("instance %s belongs to a service that is missing", key)
 		}
+		if op := st.byOperation[inst.RegisteredBy]; op != nil && op.Targets.Instance == inst.ID {
+			inst.RegisteredBy, inst.ID = op.ID, op.Targets.Instance
+		}
 		svc.instances = append(svc.instances, inst)
 		return nil
 	})
 }
 
+// sharedStrings has one of each string that many operations have.
+type sharedStrings map[string]string
+
+func (s sharedStrings) one(text string) string {
+	if known, ok := s[text]; ok {
+		return known
+	}
+	s[text] = text
+	return text
+}
+
+func (s sharedStrings) in(op *operation) {
+	op.Type, op.Status = OperationType(s.one(string(op.Type))), OperationStatus(s.one(string(op.Status)))
+	op.NamespaceID, op.ServiceID = s.one(op.NamespaceID), s.one(op.ServiceID)
+	op.Targets.Namespace, op.Targets.Service = s.one(op.Targets.Namespace), s.one(op.Targets.Service)
+}
+
 func loadOperations(tx *bbolt.Tx, st *state) error {
+	shared := sharedStrings{}
 	return each(tx, bucketOperations, func(_ string, op *operation) error {
+		shared.in(op)
 		if !op.done() && op.ServiceID != "" && st.byService[op.ServiceID] == nil {
 			return fmt.Errorf("operation %s is on service %s, which is missing", op.ID, op.ServiceID)
 		}

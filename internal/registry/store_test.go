@@ -210,7 +210,7 @@ func TestConcurrentWriters(t *testing.T) {
 				if _, err := r.Register(registry.Registration{ServiceID: svc, InstanceID: id, Attributes: map[string]string{"w": id}}); err != nil {
 					t.Error(err)
 				}
-				if inst, err := r.Instance(svc, id); err != nil || inst.Attributes["w"] != id {
+				if inst, err := r.Instance(svc, id); err != nil || inst.Attributes.Get("w") != id {
 					t.Errorf("own write of %s is not seen: %v", id, err)
 				}
 				if _, err := r.CreateService(registry.NewService{Name: fmt.Sprintf("s%d", i), NamespaceID: ns}); err == nil {

@@ -91,7 +91,7 @@ func TestOperationDelay(t *testing.T) {
 		r := open(t, registry.Options{OperationDelay: 200 * time.Millisecond})
 		run(t, r)
 		created := must[string](t)(r.CreateNamespace(registry.NewNamespace{Name: "prod", Type: registry.HTTPNamespace}))
-		ns := must[*registry.Operation](t)(r.Operation(created, "")).Targets[registry.NamespaceTarget]
+		ns := must[*registry.Operation](t)(r.Operation(created, "")).Targets.Namespace
 		for _, step := range []struct {
 			after time.Duration
 			want  registry.OperationStatus
@@ -110,7 +110,7 @@ func TestOperationDelay(t *testing.T) {
 		first := must[string](t)(r.Register(registry.Registration{
 			ServiceID: svc, InstanceID: "a", Attributes: map[string]string{"k": "v"}, CreatorRequestID: "token"}))
 		op := must[*registry.Operation](t)(r.Operation(first, ""))
-		if op.Targets[registry.ServiceTarget] != svc || op.Targets[registry.InstanceTarget] != "a" {
+		if op.Targets.Service != svc || op.Targets.Instance != "a" {
 			t.Errorf("targets at submission = %v", op.Targets)
 		}
 		if _, err := r.Instance(svc, "a"); err == nil {
@@ -130,7 +130,7 @@ func TestOperationDelay(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
 		inst := must[*registry.Instance](t)(r.Instance(svc, "a"))
-		if inst.Attributes["k"] != "v" {
+		if inst.Attributes.Get("k") != "v" {
 			t.Errorf("instance = %+v", inst)
 		}
 		again = must[string](t)(r.Register(registry.Registration{

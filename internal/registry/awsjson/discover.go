@@ -25,7 +25,7 @@ func discoverInstances(reg *registry.Registry, in *sd.DiscoverInstancesInput) (*
 	}
 	for _, inst := range found.Instances {
 		out.Instances = append(out.Instances, types.HttpInstanceSummary{
-			Attributes: inst.Attributes, HealthStatus: types.HealthStatus(inst.Health.String()), InstanceId: &inst.ID,
+			Attributes: inst.Attributes.Map(), HealthStatus: types.HealthStatus(inst.Health.String()), InstanceId: &inst.ID,
 			NamespaceName: in.NamespaceName, ServiceName: in.ServiceName,
 		})
 	}

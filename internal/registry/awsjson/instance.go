@@ -30,7 +30,7 @@ func getInstance(reg *registry.Registry, in *sd.GetInstanceInput) (*sd.GetInstan
 	account := reg.Account()
 	return &sd.GetInstanceOutput{
 		Instance: &types.Instance{
-			Id: &inst.ID, Attributes: inst.Attributes, CreatedByAccount: &account, CreatorRequestId: text(inst.CreatorRequestID),
+			Id: &inst.ID, Attributes: inst.Attributes.Map(), CreatedByAccount: &account, CreatorRequestId: text(inst.CreatorRequestID),
 		},
 		ResourceOwner: &account,
 	}, nil
@@ -46,7 +46,7 @@ func listInstances(reg *registry.Registry, in *sd.ListInstancesInput) (*sd.ListI
 		Instances: make([]types.InstanceSummary, 0, len(found)), NextToken: text(next), ResourceOwner: &account,
 	}
 	for _, inst := range found {
-		out.Instances = append(out.Instances, types.InstanceSummary{Id: &inst.ID, Attributes: inst.Attributes, CreatedByAccount: &account})
+		out.Instances = append(out.Instances, types.InstanceSummary{Id: &inst.ID, Attributes: inst.Attributes.Map(), CreatedByAccount: &account})
 	}
 	return out, nil
 }

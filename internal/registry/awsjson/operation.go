@@ -13,9 +13,15 @@ func getOperation(reg *registry.Registry, in *sd.GetOperationInput) (*sd.GetOper
 		return nil, err
 	}
 	account := reg.Account()
-	targets := make(map[string]string, len(op.Targets))
-	for kind, id := range op.Targets {
-		targets[string(kind)] = id
+	targets := make(map[string]string, 2)
+	for kind, id := range map[types.OperationTargetType]string{
+		types.OperationTargetTypeNamespace: op.Targets.Namespace,
+		types.OperationTargetTypeService:   op.Targets.Service,
+		types.OperationTargetTypeInstance:  op.Targets.Instance,
+	} {
+		if id != "" {
+			targets[string(kind)] = id
+		}
 	}
 	return &sd.GetOperationOutput{Operation: &types.Operation{
 		CreateDate: &op.CreateDate, Id: &op.ID, OwnerAccount: &account, Status: types.OperationStatus(op.Status),

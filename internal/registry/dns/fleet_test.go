@@ -45,7 +45,7 @@ func (f fleet) namespace(name string, kind registry.NamespaceType, soa int64) st
 	if err != nil {
 		f.Fatal(err)
 	}
-	return done.Targets[registry.NamespaceTarget]
+	return done.Targets.Namespace
 }
 
 // service creates a service; records is like "A:10 AAAA:20".

@@ -147,7 +147,7 @@ func (n node) drawFrom(pool []*registry.Instance, k kind, pick func(int) int) ([
 // its name exist.
 func hasRecords(ns *registry.Namespace, svc *registry.ServiceView) bool {
 	return slices.ContainsFunc(svc.Instances, func(inst *registry.Instance) bool {
-		if inst.Attributes[registry.AttrAlias] != "" {
+		if inst.Attributes.Get(registry.AttrAlias) != "" {
 			return true
 		}
 		return slices.ContainsFunc(svc.DNS.Records, func(r registry.DNSRecord) bool {
@@ -166,10 +166,10 @@ func recordOf(ns *registry.Namespace, svc *registry.ServiceView, inst *registry.
 	case kindA, kindAAAA:
 		rec.addr, ok = address(inst, k)
 	case kindCNAME:
-		rec.target = splitName(inst.Attributes[registry.AttrCNAME])
+		rec.target = splitName(inst.Attributes.Get(registry.AttrCNAME))
 		ok = len(rec.target) > 0 && rec.target.valid()
 	case kindSRV:
-		port, err := strconv.ParseUint(inst.Attributes[registry.AttrPort], 10, 16)
+		port, err := strconv.ParseUint(inst.Attributes.Get(registry.AttrPort), 10, 16)
 		rec.port, rec.target = uint16(port), instanceName(ns, svc, inst.ID)
 		ok = err == nil && rec.target.valid()
 	}
@@ -182,9 +182,9 @@ func address(inst *registry.Instance, k kind) (netip.Addr, bool) {
 	var err error
 	switch k {
 	case kindA:
-		addr, err = netip.ParseAddr(inst.Attributes[registry.AttrIPv4])
+		addr, err = netip.ParseAddr(inst.Attributes.Get(registry.AttrIPv4))
 	case kindAAAA:
-		addr, err = netip.ParseAddr(inst.Attributes[registry.AttrIPv6])
+		addr, err = netip.ParseAddr(inst.Attributes.Get(registry.AttrIPv6))
 	default:
 		return addr, false
 	}
