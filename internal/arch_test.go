@@ -63,6 +63,7 @@ var rooms = map[string]room{
 	"registry":         {apart, nil},
 	"registry/awsjson": {apart, []string{"registry"}},
 	"registry/dns":     {apart, []string{"registry"}},
+	"registry/access":  {apart, nil},
 
 	"fleetsim": {stage, nil},
 
