@@ -67,7 +67,10 @@ func (n NewNamespace) check() error {
 	if n.SOATTL != nil {
 		err = between("Properties.DnsProperties.SOA.TTL", *n.SOATTL, 0, maxTTL)
 	}
-	return first(required("Vpc", n.VPC, maxVPC), err)
+	if n.Type == DNSPrivateNamespace {
+		err = first(required("Vpc", n.VPC, maxVPC), err)
+	}
+	return err
 }
 
 // CreateNamespace submits the creation of a namespace and returns the id of the

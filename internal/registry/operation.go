@@ -53,10 +53,11 @@ type Operation struct {
 // operation is an Operation with what it still has to do. It is immutable.
 type operation struct {
 	Operation
-	Seq       uint64     `json:"seq"` // order of submission
-	Due       time.Time  `json:"due"` // when its effect applies
-	Namespace *Namespace `json:"namespace,omitempty"`
-	Instance  *Instance  `json:"instance,omitempty"`
+	Seq       uint64         `json:"seq"` // order of submission
+	Due       time.Time      `json:"due"` // when its effect applies
+	Namespace *Namespace     `json:"namespace,omitempty"`
+	Instance  *Instance      `json:"instance,omitempty"`
+	Change    *serviceChange `json:"change,omitempty"`
 }
 
 func (op *operation) done() bool { return op.Status == Success || op.Status == Fail }
@@ -153,6 +154,8 @@ func (b *batch) finish(id string) {
 		delete(b.byNamespace, op.NamespaceID)
 		b.namespaces = true
 		b.remove(bucketNamespaces, op.NamespaceID)
+	case UpdateServiceOp:
+		b.changeService(op.ServiceID, op.Change)
 	case RegisterInstanceOp:
 		b.byService[op.ServiceID].registering--
 		inst := *op.Instance
@@ -166,7 +169,7 @@ func (b *batch) finish(id string) {
 	delete(b.inFlight, op.resource())
 	finished := *op
 	finished.Status, finished.UpdateDate = Success, stamp(b.now)
-	finished.Namespace, finished.Instance = nil, nil
+	finished.Namespace, finished.Instance, finished.Change = nil, nil, nil
 	b.putOperation(&finished)
 }
 

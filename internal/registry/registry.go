@@ -24,6 +24,9 @@ type Options struct {
 	// OperationDelay is how long an operation takes. Zero applies it before
 	// the call that submits it returns.
 	OperationDelay time.Duration
+	// UnknownIsUnhealthy keeps instances that Route 53 has not judged yet out of
+	// the answers to those who want healthy ones. AWS lets them in.
+	UnknownIsUnhealthy bool
 	// Log gets what Run cannot return; default slog.Default().
 	Log *slog.Logger
 }
@@ -80,6 +83,7 @@ func Open(opts Options) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{opts: opts, wake: make(chan struct{}, 1)}
+	r.published.unknownIsOut = opts.UnknownIsUnhealthy
 	if opts.Path != "" {
 		if r.store, err = openStore(opts.Path); err != nil {
 			return nil, err

@@ -65,14 +65,17 @@ type Service struct {
 	DNS *DNSConfig `json:"dns,omitempty"`
 	// CustomHealth says that a third party reports the instances' health. It is
 	// set when the service is created and never changes.
-	CustomHealth bool              `json:"customHealth,omitempty"`
-	Tags         map[string]string `json:"tags,omitempty"`
+	CustomHealth bool `json:"customHealth,omitempty"`
+	// HealthCheck is the Route 53 check of each instance, or nil. A service has
+	// one of the two kinds of check, or none.
+	HealthCheck *HealthCheck      `json:"healthCheck,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 	// Revision grows whenever an instance is registered or deregistered.
 	Revision int64 `json:"revision"`
 }
 
 // HasCheck reports whether instances have a health status other than UNKNOWN.
-func (s *Service) HasCheck() bool { return s.CustomHealth }
+func (s *Service) HasCheck() bool { return s.CustomHealth || s.HealthCheck != nil }
 
 // NewService is what CreateService needs to know.
 type NewService struct {
@@ -87,10 +90,9 @@ type NewService struct {
 	// FailureThreshold is checked and, as on AWS, has no effect.
 	CustomHealth     bool
 	FailureThreshold *int32
-	// Route53Check asks for a check that AWS itself makes, which is refused:
-	// nothing here would make it, and the status would be a fiction.
-	Route53Check bool
-	Tags         []Tag
+	// HealthCheck asks for Route 53 checks of the instances.
+	HealthCheck *NewHealthCheck
+	Tags        []Tag
 }
 
 func (n NewService) check() error {
@@ -100,16 +102,15 @@ func (n NewService) check() error {
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
 		checkTags(n.Tags),
+		n.HealthCheck.check(),
 	)
 	switch {
 	case err != nil:
 		return err
 	case n.Type != "" && n.Type != string(HTTPService):
 		return invalid("Type", "%.32q is not HTTP", n.Type)
-	case n.Route53Check && n.CustomHealth:
+	case n.HealthCheck != nil && n.CustomHealth:
 		return invalid("HealthCheckConfig", "does not go together with HealthCheckCustomConfig")
-	case n.Route53Check:
-		return invalid("HealthCheckConfig", "this registry makes no Route 53 health checks; use HealthCheckCustomConfig and a checker")
 	case n.FailureThreshold != nil:
 		err = between("HealthCheckCustomConfig.FailureThreshold", int64(*n.FailureThreshold), 1, maxFailThreshold)
 	}
@@ -157,7 +158,7 @@ func (n NewService) fits(ns *Namespace) error {
 	case ns.Type != HTTPNamespace && n.Type == "" && n.DNS == nil:
 		return invalid("DnsConfig", "is required in the DNS namespace %s, except with Type HTTP", ns.ID)
 	}
-	return nil
+	return n.HealthCheck.fits(ns, n.DNS)
 }
 
 // CreateService creates a service and returns it. The same CreatorRequestID
@@ -201,7 +202,7 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 	svc := &Service{
 		ID: serviceID(ns.ID, n.Name), NamespaceID: ns.ID, Name: n.Name, Type: HTTPService,
 		Description: n.Description, CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(now),
-		CustomHealth: n.CustomHealth, Tags: tagMap(n.Tags), Revision: now.UnixMilli(),
+		CustomHealth: n.CustomHealth, HealthCheck: n.HealthCheck.settings(), Tags: tagMap(n.Tags), Revision: now.UnixMilli(),
 	}
 	if n.DNS != nil {
 		svc.Type = DNSHTTPService
@@ -216,7 +217,7 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 // equals reports whether both were created from the same parameters.
 func (s *Service) equals(o *Service) bool {
 	if (s.DNS == nil) != (o.DNS == nil) || s.Name != o.Name || s.Type != o.Type ||
-		s.Description != o.Description || s.CustomHealth != o.CustomHealth {
+		s.Description != o.Description || s.CustomHealth != o.CustomHealth || !sameCheck(s.HealthCheck, o.HealthCheck) {
 		return false
 	}
 	return s.DNS == nil || s.DNS.RoutingPolicy == o.DNS.RoutingPolicy && slices.Equal(s.DNS.Records, o.DNS.Records)
@@ -243,6 +244,9 @@ func (r *Registry) DeleteService(id string) error {
 		}
 		if n := len(svc.instances) + svc.registering; n > 0 {
 			return refuse(ResourceInUse, "service %s still has %d instances", id, n)
+		}
+		if busy := b.byOperation[b.inFlight[id]]; busy != nil {
+			return refuse(ResourceInUse, "service %s is being updated by operation %s", id, busy.ID)
 		}
 		delete(b.byService, id)
 		delete(b.byName, nameIn(b.byNamespace[svc.service.NamespaceID], svc.service.Name))

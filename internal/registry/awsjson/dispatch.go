@@ -36,6 +36,7 @@ func operations() map[string]operation {
 		"CreateService": call(createService),
 		"DeleteService": call(deleteService),
 		"GetService":    call(getService),
+		"UpdateService": call(updateService),
 		"ListServices":  call(listServices),
 
 		"RegisterInstance":   call(registerInstance),

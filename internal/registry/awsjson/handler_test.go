@@ -113,7 +113,7 @@ func FuzzCall(f *testing.F) {
 		"CreateService", "DeleteService", "GetService", "ListServices", "RegisterInstance", "DeregisterInstance",
 		"GetInstance", "ListInstances", "GetInstancesHealthStatus", "UpdateInstanceCustomHealthStatus",
 		"DiscoverInstances", "DiscoverInstancesRevision", "GetOperation", "ListOperations",
-		"ListTagsForResource", "TagResource", "UntagResource",
+		"ListTagsForResource", "TagResource", "UntagResource", "UpdateService",
 	}
 	reg, err := registry.Open(registry.Options{})
 	if err != nil {
