@@ -91,7 +91,7 @@ func newClient(t *testing.T, url string) *cloudmap.Client {
 // attrs returns what the registry holds for instance "i" of a service, or nil.
 func (b *bench) attrs(s health.Service) map[string]string {
 	if i := b.reg.View(s.ID).Instance("i"); i != nil {
-		return i.Attributes
+		return i.Attributes.Map()
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func TestDrillChangesNothing(t *testing.T) {
 	before := b.reg.View(b.plain.ID).Instance("i").RegisteredBy
 	job, _ = b.drive(t, job, call, 1)
 	after := b.reg.View(b.plain.ID).Instance("i")
-	if job.End != lever.Applied || after.RegisteredBy == before || !maps.Equal(after.Attributes, attributes.Map()) {
+	if job.End != lever.Applied || after.RegisteredBy == before || !maps.Equal(after.Attributes.Map(), attributes.Map()) {
 		t.Errorf("the drill ended %s (%s), registered by %s before and %s after", job.End, job.Note, before, after.RegisteredBy)
 	}
 	if _, open := b.open(t); open {

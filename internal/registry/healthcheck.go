@@ -108,15 +108,15 @@ func sameCheck(a, b *HealthCheck) bool {
 // false for an instance without, above all an alias, which Cloud Map associates
 // with no check.
 func (i *Instance) endpoint() (netip.AddrPort, bool) {
-	text := i.Attributes[AttrIPv4]
+	text := i.Attributes.Get(AttrIPv4)
 	if text == "" {
-		text = i.Attributes[AttrIPv6]
+		text = i.Attributes.Get(AttrIPv6)
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
-	port, err := strconv.ParseUint(i.Attributes[AttrPort], 10, 16)
+	port, err := strconv.ParseUint(i.Attributes.Get(AttrPort), 10, 16)
 	return netip.AddrPortFrom(addr, uint16(port)), err == nil && port != 0
 }
 

@@ -139,7 +139,7 @@ func TestUpdateService(t *testing.T) {
 		t.Helper()
 		u.ID = svc
 		op := must[*registry.Operation](t)(r.Operation(must[string](t)(r.UpdateService(u)), ""))
-		if op.Type != registry.UpdateServiceOp || op.Status != registry.Success || op.Targets[registry.ServiceTarget] != svc {
+		if op.Type != registry.UpdateServiceOp || op.Status != registry.Success || op.Targets.Service != svc {
 			t.Errorf("operation %+v", op)
 		}
 		return r.View(svc).Service

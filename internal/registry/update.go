@@ -98,7 +98,7 @@ func (r *Registry) UpdateService(u ServiceUpdate) (operationID string, err error
 		operationID = b.submit(&operation{
 			Operation: Operation{
 				Type:        UpdateServiceOp,
-				Targets:     map[TargetType]string{ServiceTarget: u.ID},
+				Targets:     Targets{Service: u.ID},
 				NamespaceID: svc.service.NamespaceID, ServiceID: u.ID,
 			},
 			Change: &serviceChange{Description: u.Description, Records: slices.Clone(u.Records), HealthCheck: u.HealthCheck.settings()},

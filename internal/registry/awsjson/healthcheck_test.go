@@ -16,7 +16,7 @@ import (
 func publicNamespace(t *testing.T, reg *registry.Registry, name string) string {
 	t.Helper()
 	id := must[string](t)(reg.CreateNamespace(registry.NewNamespace{Name: name, Type: registry.DNSPublicNamespace}))
-	return must[*registry.Operation](t)(reg.Operation(id, "")).Targets[registry.NamespaceTarget]
+	return must[*registry.Operation](t)(reg.Operation(id, "")).Targets.Namespace
 }
 
 func TestHealthCheckConfig(t *testing.T) {
