@@ -128,7 +128,16 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 		cfg.AWS = true
 	case config.Embedded:
 		cfg.URL = d.registry.url()
-		cfg.LoopbackOnly = true
+		cfg.LoopbackOnly = d.registry.onLoopback()
+		cfg.AccessKey, cfg.SecretKey = d.registry.door.own.ID, d.registry.door.own.Secret
+		cfg.Region = d.opts.registry.options.Region
+		cfg.TLS = d.registry.door.trust()
+	case config.URL:
+		if r.AccessKeyFile != "" {
+			if cfg.AccessKey, cfg.SecretKey, err = readAccessKey(r.AccessKeyFile); err != nil {
+				return usagef("registry.access_key_file: %w", err)
+			}
+		}
 	}
 	if d.client, err = cloudmap.New(ctx, cfg); err != nil {
 		return usagef("registry: %w", err) // it has not been called yet: only settings can be wrong

@@ -17,11 +17,16 @@ const (
 // listen opens a TCP listener and says so. Addresses that other machines can
 // reach need the operator's word (insecure) where nothing secures them.
 func (a *app) listen(ctx context.Context, name, address string, insecure bool) (net.Listener, error) {
+	return a.listenIf(ctx, name, address, func(at net.Addr) error { return a.secured(name, at, insecure) })
+}
+
+// listenIf is listen where something else says which addresses are secured.
+func (a *app) listenIf(ctx context.Context, name, address string, secured func(net.Addr) error) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, unreachablef("listen for %s on %s: %w; choose another address, or :0 for any port", name, address, err)
 	}
-	if err := a.secured(name, l.Addr(), insecure); err != nil {
+	if err := secured(l.Addr()); err != nil {
 		l.Close()
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
 	"github.com/mapwarden/mapwarden/internal/registry/dns"
-	"github.com/mapwarden/mapwarden/internal/web"
 )
 
 // registryFlags are the flags of everything that runs a registry.
@@ -24,6 +23,7 @@ type registryFlags struct {
 	listen   string
 	dns      string
 	insecure bool
+	door     doorFlags
 	options  registry.Options
 }
 
@@ -32,6 +32,7 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.listen, "registry-listen", registryAddress, "address of the registry's API")
 	c.Flags().StringVar(&f.dns, "dns-listen", dnsAddress, "address of the registry's DNS, UDP and TCP; empty: none")
 	c.Flags().BoolVar(&f.insecure, "insecure-listen", false, "allow addresses that other machines can reach, though nothing secures them")
+	f.door.add(c)
 	c.Flags().DurationVar(&f.options.CustomHealthDelay, "custom-health-delay", 30*time.Second, "how long a custom health status waits before it applies, as in AWS")
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
@@ -40,10 +41,11 @@ func (f *registryFlags) add(c *cobra.Command) {
 
 // servedRegistry is a registry with its listeners open.
 type servedRegistry struct {
-	reg *registry.Registry
-	api net.Listener
-	tcp net.Listener
-	udp net.PacketConn
+	reg  *registry.Registry
+	door *door
+	api  net.Listener
+	tcp  net.Listener
+	udp  net.PacketConn
 }
 
 // check refuses what no registry can be.
@@ -56,7 +58,7 @@ func (f *registryFlags) check() error {
 			return usagef("--%s %s: give a time that is not negative", name, d)
 		}
 	}
-	return nil
+	return f.door.check()
 }
 
 // openRegistry opens a registry's file below data and its listeners.
@@ -74,7 +76,10 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 		return nil, unreachablef("open the registry: %w", err)
 	}
 	s := &servedRegistry{reg: reg}
-	if err := a.openListeners(ctx, f, s); err != nil {
+	if s.door, err = openDoor(f.door, data, f.options.Account, f.options.Region); err == nil {
+		err = a.openListeners(ctx, f, s)
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 }
 
 func (a *app) openListeners(ctx context.Context, f registryFlags, s *servedRegistry) (err error) {
-	if s.api, err = a.listen(ctx, "registry", f.listen, f.insecure); err != nil {
+	if s.api, err = a.listenIf(ctx, "registry", f.listen, func(at net.Addr) error { return s.door.secured(at, f.insecure) }); err != nil {
 		return err
 	}
 	if f.dns == "" {
@@ -105,14 +110,20 @@ func (s *servedRegistry) close() {
 }
 
 // url is the endpoint for clients of the API.
-func (s *servedRegistry) url() string { return "http://" + s.api.Addr().String() }
+func (s *servedRegistry) url() string { return s.door.url(s.api.Addr()) }
+
+// onLoopback reports whether this process reaches it without leaving the machine.
+func (s *servedRegistry) onLoopback() bool {
+	at := addrPort(s.api.Addr()).Addr().Unmap()
+	return at.IsLoopback() || at.IsUnspecified()
+}
 
 // run serves until ctx ends, then closes the registry.
 func (s *servedRegistry) run(ctx context.Context) error {
 	defer s.reg.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
-	g.Go(func() error { return web.Serve(ctx, s.api, awsjson.New(s.reg)) })
+	g.Go(func() error { return s.door.serve(ctx, s.api, awsjson.New(s.reg)) })
 	if s.udp != nil {
 		g.Go(func() error { return dns.New(s.reg).Serve(ctx, s.udp, s.tcp) })
 	}
@@ -140,6 +151,7 @@ func (a *app) registryCommand() *cobra.Command {
 	}
 	f.add(c)
 	c.Flags().StringVar(&data, "data", "./mapwarden-data", "directory of the registry's file")
+	c.AddCommand(a.keysCommand())
 	return c
 }
 

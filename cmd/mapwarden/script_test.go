@@ -34,6 +34,7 @@ import (
 //	counts NAME PATTERN      the same for its metrics, at $NAME_web
 //	hup NAME                 send it a SIGHUP
 //	fleet REGISTRY N         create shop/api and, with custom health, shop/web, with N servers each
+//	certificate CERT KEY     write a certificate for localhost, and its key
 //	crash INSTANCE, recover INSTANCE   its server resets connections, or serves again
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -54,9 +55,10 @@ func TestScripts(t *testing.T) {
 			"hup": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(named(ts, args).cmd.Process.Signal(syscall.SIGHUP))
 			},
-			"fleet":   scriptFleet,
-			"crash":   func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(resets) },
-			"recover": func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(serves) },
+			"fleet":       scriptFleet,
+			"certificate": scriptCertificate,
+			"crash":       func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(resets) },
+			"recover":     func(ts *testscript.TestScript, _ bool, args []string) { serverOf(ts, args).does.Store(serves) },
 		},
 	})
 }

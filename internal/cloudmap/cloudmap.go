@@ -13,6 +13,7 @@ package cloudmap
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,6 +51,9 @@ type Config struct {
 	// AccessKey and SecretKey sign calls to a URL; without them calls are
 	// signed with a key that no one else uses.
 	AccessKey, SecretKey string
+	// TLS says how an https URL is trusted; nil is by its name and the system's
+	// authorities.
+	TLS *tls.Config
 	// LoopbackOnly refuses to connect to any address but loopback, checked on
 	// the address really dialled. Not with AWS.
 	LoopbackOnly bool

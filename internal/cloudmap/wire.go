@@ -87,6 +87,7 @@ func newTransport(cfg Config) *http.Transport {
 	}
 	t := &http.Transport{
 		DialContext:         dialer.DialContext,
+		TLSClientConfig:     cfg.TLS.Clone(),
 		TLSHandshakeTimeout: 5 * time.Second,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 32,

@@ -66,6 +66,9 @@ func (r *reader) finish(f *File, flags Flags) {
 	if n := r.at["registry.region"]; n != nil && f.Registry.Kind != URL {
 		r.add(n, "registry.region goes with registry.url", "for AWS write aws: {region: …}")
 	}
+	if n := r.at["registry.access_key_file"]; n != nil && f.Registry.Kind != URL {
+		r.add(n, "registry.access_key_file goes with registry.url", "for AWS give credentials as the AWS SDK takes them; an embedded registry makes a key for the daemon by itself")
+	}
 	if n := r.at["vantage.quorum"]; n != nil && f.Quorum.N > f.Quorum.Count {
 		r.add(n, fmt.Sprintf("vantage.quorum: %d votes cannot come from %d vantage", f.Quorum.N, f.Quorum.Count), "write majority")
 	}
@@ -187,7 +190,7 @@ func checkURL(s string) *fault {
 		}
 		return faultf(hint, "%s is not a URL of a registry", quote(s))
 	case u.User != nil:
-		return faultf("give credentials as the AWS SDK takes them", "a URL of a registry holds no user or password")
+		return faultf("name a file with the key in registry.access_key_file", "a URL of a registry holds no user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return faultf(hint, "%s has more than scheme, host and port", quote(s))
 	}

@@ -56,6 +56,8 @@ type Registry struct {
 	Data   string        // Embedded: its directory; "" is below --data
 	URL    string        // URL: http or https
 	Poll   time.Duration // 30s
+
+	AccessKeyFile string // URL: the file with the key to sign with; "" signs with one that nobody knows
 }
 
 // Targets says which addresses may be probed, beside those that never are.

@@ -127,7 +127,7 @@ func TestWholeFile(t *testing.T) {
 	if f.Mode != policy.ModeEnforce || f.Account != "012345678901" {
 		t.Errorf("mode %s, account %q", f.Mode, f.Account)
 	}
-	wantRegistry := Registry{Kind: URL, URL: "http://127.0.0.1:9751", Region: "eu-west-1", Poll: 2 * time.Second}
+	wantRegistry := Registry{Kind: URL, URL: "http://127.0.0.1:9751", Region: "eu-west-1", Poll: 2 * time.Second, AccessKeyFile: "./registry.key"}
 	if diff := cmp.Diff(wantRegistry, f.Registry); diff != "" {
 		t.Errorf("registry (-want +got):\n%s", diff)
 	}

@@ -85,6 +85,8 @@ func registryKeys() []key {
 		{name: "url", value: text("URL, http or https", func(d *draft) *string { return &d.file.Registry.URL }, checkURL),
 			doc: "A registry that speaks the API of Cloud Map, such as `mapwarden registry`."},
 		{name: "region", value: region, doc: "With `url`: the region to sign requests for; left out, us-east-1."},
+		{name: "access_key_file", value: text("path of a file", func(d *draft) *string { return &d.file.Registry.AccessKeyFile }, checkFile),
+			doc: "With `url`: a file with the key to sign requests with, two lines as `mapwarden registry keys add` prints them. Its owner alone may read it. It is read at the start."},
 		{name: "poll", def: "30s", value: duration(100*time.Millisecond, time.Minute, func(d *draft) *time.Duration { return &d.file.Registry.Poll }),
 			doc: "How often the registry is listed; on AWS at least 10s. A listing older than three times this withholds removals."},
 	}
@@ -320,6 +322,13 @@ func checkZone(s string) *fault {
 func checkDirectory(s string) *fault {
 	if s == "" || strings.ContainsRune(s, 0) {
 		return faultf("write a path, as in ./data", "%s is not a directory", quote(s))
+	}
+	return nil
+}
+
+func checkFile(s string) *fault {
+	if s == "" || strings.ContainsRune(s, 0) {
+		return faultf("write a path, as in ./registry.key", "%s is not a file", quote(s))
 	}
 	return nil
 }
