@@ -20,8 +20,10 @@ type view interface {
 // maxChain is how many aliases an answer follows.
 const maxChain = 8
 
-// answer answers a question. It depends on nothing but its arguments.
+// answer answers a question. It depends on nothing but its arguments. The reply
+// is good until the chooser's next answer.
 func answer(v view, q question, c *chooser) reply {
+	c.forget()
 	if q.class != classIN || q.kind.meta() {
 		return reply{code: refused}
 	}

@@ -19,7 +19,9 @@ type chooser struct {
 	// aliases says that an alias can be followed, so that it may be drawn.
 	aliases bool
 
-	order []int32 // what is left to draw, as indices
+	order   []int32              // what is left to draw, as indices
+	records []record             // drawn for this answer
+	from    []*registry.Instance // whose they are
 }
 
 // drawn is records and the instances that they are from.
@@ -28,49 +30,47 @@ type drawn struct {
 	from    []*registry.Instance
 }
 
-// add adds the record of an instance unless it is there already.
-func (d *drawn) add(rec record, inst *registry.Instance) {
-	if !slices.ContainsFunc(d.records, rec.equals) {
-		d.records = append(d.records, rec)
-		d.from = append(d.from, inst)
-	}
-}
-
 // draw is a random choice, in random order, of the node's records of a type: of
 // the healthy instances, or of all where none is healthy (fail open). Instances
 // that have no record of the type do not count, and those that have the same
-// one count once.
+// one count once. What it returns is good until the chooser's next answer.
 func (n node) draw(k kind, c *chooser) drawn {
-	if !n.svc.DNS.Has(recordType(k)) {
+	ttl, ok := ttl(n.svc, recordType(k))
+	if !ok {
 		return drawn{}
 	}
 	most := c.values
 	if n.svc.DNS.RoutingPolicy == registry.Weighted {
 		most = 1
 	}
-	all, checked := n.svc.Instances, n.svc.HasCheck()
-	room := min(most, len(all))
-	healthy := drawn{records: make([]record, 0, room), from: make([]*registry.Instance, 0, room)}
-	var unhealthy drawn
-	c.shuffle(len(all))
-	for i := 0; i < len(all) && len(healthy.records) < most; i++ {
-		inst := all[c.next(i)]
-		to := &healthy
-		if checked && inst.Health == registry.Unhealthy {
-			if to = &unhealthy; len(healthy.records) > 0 || len(unhealthy.records) >= most {
-				continue
-			}
-		}
-		if rec, ok := recordOf(n.ns, n.svc, inst, k, c.aliases); ok {
-			rec.name = n.name
-			to.add(rec, inst)
-		}
-	}
-	if len(healthy.records) > 0 {
+	healthy := n.drawFrom(k, ttl, most, c, func(i *registry.Instance) bool { return i.Health != registry.Unhealthy })
+	if len(healthy.records) > 0 || !n.svc.HasCheck() {
 		return healthy
 	}
-	return unhealthy
+	return n.drawFrom(k, ttl, most, c, func(*registry.Instance) bool { return true })
 }
+
+// drawFrom is draw from the instances that may count. Instances without a check
+// are never unhealthy.
+func (n node) drawFrom(k kind, ttl uint32, most int, c *chooser, may func(*registry.Instance) bool) drawn {
+	all := n.svc.Instances
+	records, from := len(c.records), len(c.from)
+	c.shuffle(len(all))
+	for i := 0; i < len(all) && len(c.records)-records < most; i++ {
+		inst := all[c.next(i)]
+		if !may(inst) {
+			continue
+		}
+		rec := record{name: n.name, kind: k, ttl: ttl}
+		if recordOf(&rec, n.ns, n.svc, inst, c.aliases) && !contains(c.records[records:], &rec) {
+			c.records, c.from = append(c.records, rec), append(c.from, inst)
+		}
+	}
+	return drawn{slices.Clip(c.records[records:]), slices.Clip(c.from[from:])}
+}
+
+// forget ends what was drawn for the answer before.
+func (c *chooser) forget() { c.records, c.from = c.records[:0], c.from[:0] }
 
 // shuffle begins a draw from n.
 func (c *chooser) shuffle(n int) {

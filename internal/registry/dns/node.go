@@ -90,11 +90,12 @@ func (n node) targets(c *chooser) found {
 
 // addresses is the A or AAAA records of instances at a name of their own.
 func (n node) addresses(instances []*registry.Instance, owner name, k kind) []record {
+	ttl, _ := ttl(n.svc, registry.RecordSRV)
 	var records []record
 	for _, inst := range instances {
 		if addr, ok := address(inst, k); ok {
-			rec := record{name: owner, kind: k, ttl: ttl(n.svc, registry.RecordSRV), addr: addr}
-			if !slices.ContainsFunc(records, rec.equals) {
+			rec := record{name: owner, kind: k, ttl: ttl, addr: addr}
+			if !contains(records, &rec) {
 				records = append(records, rec)
 			}
 		}
@@ -110,22 +111,20 @@ func hasRecords(ns *registry.Namespace, svc *registry.ServiceView) bool {
 			return true
 		}
 		return slices.ContainsFunc(svc.DNS.Records, func(r registry.DNSRecord) bool {
-			_, ok := recordOf(ns, svc, inst, kindOf(r.Type), false)
-			return ok
+			return recordOf(&record{kind: kindOf(r.Type)}, ns, svc, inst, false)
 		})
 	})
 }
 
-// recordOf is the record that an instance adds to its service, without the
-// name, or false if it adds none of that type. An alias, where it may be one,
-// is a record without an address, whose target has it.
-func recordOf(ns *registry.Namespace, svc *registry.ServiceView, inst *registry.Instance, k kind, aliases bool) (record, bool) {
-	rec := record{kind: k, ttl: ttl(svc, recordType(k))}
+// recordOf fills in what an instance says in its service's record of a kind. It
+// is false for one that has none. An alias, where it may be one, is a record
+// without an address, whose target has it.
+func recordOf(rec *record, ns *registry.Namespace, svc *registry.ServiceView, inst *registry.Instance, aliases bool) bool {
 	ok := false
-	switch k {
+	switch rec.kind {
 	case kindA, kindAAAA:
-		if rec.addr, ok = address(inst, k); !ok && aliases {
-			rec.target = splitName(inst.Attributes[registry.AttrAlias])
+		if rec.addr, ok = address(inst, rec.kind); !ok && aliases {
+			rec.addr, rec.target = netip.Addr{}, splitName(inst.Attributes[registry.AttrAlias])
 			ok = len(rec.target) > 0 && rec.target.valid()
 		}
 	case kindCNAME:
@@ -136,7 +135,7 @@ func recordOf(ns *registry.Namespace, svc *registry.ServiceView, inst *registry.
 		rec.port, rec.target = uint16(port), instanceName(ns, svc, inst.ID)
 		ok = err == nil && rec.target.valid()
 	}
-	return rec, ok
+	return ok
 }
 
 // address is the instance's address for an A or AAAA record.
@@ -164,14 +163,15 @@ func instanceName(ns *registry.Namespace, svc *registry.ServiceView, id string) 
 	return append(n, splitName(ns.Name)...)
 }
 
-// ttl is how many seconds the service's records of a type may be cached.
-func ttl(svc *registry.ServiceView, t registry.RecordType) uint32 {
-	for _, r := range svc.DNS.Records {
-		if r.Type == t {
-			return uint32(r.TTL)
+// ttl is how many seconds the service's records of a type may be cached, or
+// false where it has none.
+func ttl(svc *registry.ServiceView, t registry.RecordType) (uint32, bool) {
+	for i := range svc.DNS.Records {
+		if r := &svc.DNS.Records[i]; r.Type == t {
+			return uint32(r.TTL), true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 func recordType(k kind) registry.RecordType {

@@ -58,10 +58,16 @@ type record struct {
 // isAlias reports whether it stands for the addresses of another name.
 func (r record) isAlias() bool { return !r.addr.IsValid() && (r.kind == kindA || r.kind == kindAAAA) }
 
-// equals reports whether both are the same record, which a set of records holds
-// only once (RFC 2181, section 5).
-func (r record) equals(o record) bool {
-	return r.kind == o.kind && r.addr == o.addr && r.port == o.port && r.data == o.data && r.target.same(o.target)
+// contains reports whether a record is there, which a set of records has only
+// once (RFC 2181, section 5).
+func contains(records []record, r *record) bool {
+	for i := range records {
+		o := &records[i]
+		if r.kind == o.kind && r.addr == o.addr && r.port == o.port && r.data == o.data && r.target.same(o.target) {
+			return true
+		}
+	}
+	return false
 }
 
 // reply is what a query is answered with.
