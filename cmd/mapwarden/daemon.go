@@ -198,7 +198,7 @@ func (d *daemon) addresses(t config.Targets) probe.AddressPolicy {
 func (d *daemon) listening() (out []netip.AddrPort, err error) {
 	listeners := []net.Listener{d.listener, d.metrics}
 	if d.registry != nil {
-		listeners = append(listeners, d.registry.api, d.registry.tcp)
+		listeners = append(listeners, d.registry.api, d.registry.dns.listener())
 	}
 	for _, l := range listeners {
 		if l == nil {

@@ -51,15 +51,6 @@ func addrPort(addr net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// listenUDP is listen for packets, on the same port as a TCP listener.
-func listenUDP(ctx context.Context, at net.Addr) (net.PacketConn, error) {
-	p, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", at.String())
-	if err != nil {
-		return nil, unreachablef("listen for dns on udp %s: %w", at, err)
-	}
-	return p, nil
-}
-
 // say writes to standard output, or to standard error where standard output
 // carries one JSON document.
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }

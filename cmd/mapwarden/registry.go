@@ -15,13 +15,12 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
-	"github.com/mapwarden/mapwarden/internal/registry/dns"
 )
 
 // registryFlags are the flags of everything that runs a registry.
 type registryFlags struct {
 	listen   string
-	dns      string
+	dns      dnsFlags
 	insecure bool
 	door     doorFlags
 	options  registry.Options
@@ -30,7 +29,7 @@ type registryFlags struct {
 func (f *registryFlags) add(c *cobra.Command) {
 	f.options = registry.DefaultOptions()
 	c.Flags().StringVar(&f.listen, "registry-listen", registryAddress, "address of the registry's API")
-	c.Flags().StringVar(&f.dns, "dns-listen", dnsAddress, "address of the registry's DNS, UDP and TCP; empty: none")
+	f.dns.add(c)
 	c.Flags().BoolVar(&f.insecure, "insecure-listen", false, "allow addresses that other machines can reach, though nothing secures them")
 	f.door.add(c)
 	c.Flags().DurationVar(&f.options.CustomHealthDelay, "custom-health-delay", 30*time.Second, "how long a custom health status waits before it applies, as in AWS")
@@ -44,8 +43,7 @@ type servedRegistry struct {
 	reg  *registry.Registry
 	door *door
 	api  net.Listener
-	tcp  net.Listener
-	udp  net.PacketConn
+	dns  *servedDNS // or nil
 }
 
 // check refuses what no registry can be.
@@ -58,7 +56,10 @@ func (f *registryFlags) check() error {
 			return usagef("--%s %s: give a time that is not negative", name, d)
 		}
 	}
-	return f.door.check()
+	if err := f.door.check(); err != nil {
+		return err
+	}
+	return f.dns.check()
 }
 
 // openRegistry opens a registry's file below data and its listeners.
@@ -90,22 +91,14 @@ func (a *app) openListeners(ctx context.Context, f registryFlags, s *servedRegis
 	if s.api, err = a.listenIf(ctx, "registry", f.listen, func(at net.Addr) error { return s.door.secured(at, f.insecure) }); err != nil {
 		return err
 	}
-	if f.dns == "" {
-		return nil
-	}
-	if s.tcp, err = a.listen(ctx, "dns", f.dns, f.insecure); err != nil {
-		return err
-	}
-	s.udp, err = listenUDP(ctx, s.tcp.Addr())
-	return err
+	return a.openDNS(ctx, f, s)
 }
 
 func (s *servedRegistry) close() {
-	for _, c := range []interface{ Close() error }{s.api, s.tcp, s.udp} {
-		if c != nil {
-			c.Close()
-		}
+	if s.api != nil {
+		s.api.Close()
 	}
+	s.dns.close()
 	s.reg.Close()
 }
 
@@ -124,9 +117,7 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
 	g.Go(func() error { return s.door.serve(ctx, s.api, awsjson.New(s.reg)) })
-	if s.udp != nil {
-		g.Go(func() error { return dns.New(s.reg).Serve(ctx, s.udp, s.tcp) })
-	}
+	g.Go(func() error { return s.dns.run(ctx) })
 	return g.Wait()
 }
 

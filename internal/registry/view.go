@@ -54,6 +54,7 @@ type serviceIndex struct {
 
 	byID   sync.Map                       // string -> *serviceCell
 	byName sync.Map                       // serviceName -> *serviceCell
+	below  sync.Map                       // serviceName -> *sync.Map of cells; see HasServiceBelow
 	sorted atomic.Pointer[[]*serviceCell] // by id; the slice is immutable
 }
 
@@ -143,6 +144,7 @@ func (ix *serviceIndex) add(id string, svc *serviceState, ns *Namespace) *servic
 	cell.show(svc)
 	ix.byID.Store(id, cell)
 	ix.byName.Store(cell.name, cell)
+	ix.fileBelow(cell)
 	return cell
 }
 
@@ -160,6 +162,7 @@ func (ix *serviceIndex) delete(cell *serviceCell) {
 	ix.sorted.Store(&cells)
 	ix.byID.Delete(cell.id)
 	ix.byName.Delete(cell.name)
+	ix.forgetBelow(cell)
 }
 
 func findCell(sorted []*serviceCell, id string) (int, bool) {

@@ -20,28 +20,41 @@ type view interface {
 // maxChain is how many aliases an answer follows.
 const maxChain = 8
 
-// answer answers a question. It depends on nothing but its arguments; pick
-// returns a random number from 0 up to, not including, n.
-func answer(v view, q question, pick func(n int) int) reply {
+// answer answers a question. It depends on nothing but its arguments. The reply
+// is good until the chooser's next answer.
+func answer(v view, q question, c *chooser) reply {
+	c.forget()
 	if q.class != classIN || q.kind.meta() {
 		return reply{code: refused}
 	}
 	at, ours := find(v, q.name)
 	if !ours {
-		return reply{code: refused}
+		return reply{code: refused, rest: rest{how: foreign, name: q.name}}
 	}
 	r := reply{authoritative: true}
 	for range maxChain {
-		got := at.ask(q.kind, pick)
-		r.answers = append(r.answers, got.records...)
+		got := at.ask(q.kind, c)
+		if r.answers == nil {
+			r.answers = got.records
+		} else {
+			r.answers = append(r.answers, got.records...)
+		}
 		r.additional = append(r.additional, got.additional...)
+		if got.beyond != nil {
+			r.rest = rest{how: aliased, name: got.beyond, owner: at.name}
+			return r
+		}
 		if got.alias == nil {
 			if len(got.records) == 0 {
 				r.negative(at)
 			}
 			return r
 		}
-		if at, ours = find(v, got.alias); !ours || r.has(at.name) {
+		if r.has(got.alias) {
+			return r
+		}
+		if at, ours = find(v, got.alias); !ours {
+			r.rest = rest{how: continued, name: got.alias}
 			return r
 		}
 	}
@@ -50,7 +63,7 @@ func answer(v view, q question, pick func(n int) int) reply {
 
 // has reports whether the answer already says something about a name.
 func (r *reply) has(n name) bool {
-	return slices.ContainsFunc(r.answers, func(rec record) bool { return slices.EqualFunc(rec.name, n, sameLabel) })
+	return slices.ContainsFunc(r.answers, func(rec record) bool { return rec.name.same(n) })
 }
 
 // negative says that there is no such record, or no such name. The TTL of the
@@ -67,14 +80,12 @@ func (r *reply) negative(at node) {
 // find is the node of a name in the closest namespace above it, or false for a
 // name that no namespace is above.
 func find(v view, n name) (node, bool) {
-	for cut := range len(n) {
-		zone, ok := n[cut:].text()
-		if !ok {
-			continue
-		}
-		if ns := v.Zone(zone); ns != nil {
+	text, from := n.tail()
+	for cut := from; cut < len(n); cut++ {
+		if ns := v.Zone(text); ns != nil {
 			return locate(v, ns, n, cut), true
 		}
+		text = text[min(len(n[cut])+1, len(text)):]
 	}
 	return node{}, false
 }
@@ -83,33 +94,33 @@ func find(v view, n name) (node, bool) {
 // namespace's.
 func locate(v view, ns *registry.Namespace, n name, cut int) node {
 	at := node{ns: ns, name: n, zone: n[cut:]}
-	if svc := serviceAt(v, ns, n[:cut]); svc != nil && hasRecords(ns, svc) {
-		at.svc = svc
-		return at
+	own, readable := n[:cut].text()
+	if readable {
+		if svc := serviceAt(v, ns, own); svc != nil && hasRecords(ns, svc) {
+			at.svc = svc
+			return at
+		}
 	}
 	if cut == 0 {
 		return at
 	}
-	if svc := serviceAt(v, ns, n[1:cut]); svc != nil && svc.DNS.Has(registry.RecordSRV) {
-		for _, inst := range svc.Instances {
-			if sameLabel(inst.ID, n[0]) {
-				at.svc, at.own = svc, append(at.own, inst)
+	if above, ok := n[1:cut].text(); ok {
+		if svc := serviceAt(v, ns, above); svc != nil && svc.DNS.Has(registry.RecordSRV) {
+			for _, inst := range svc.Instances {
+				if sameLabel(inst.ID, n[0]) {
+					at.svc, at.own = svc, append(at.own, inst)
+				}
 			}
 		}
 	}
 	if at.svc == nil {
-		text, ok := n[:cut].text()
-		at.empty = ok && v.HasServiceBelow(ns, text)
+		at.empty = readable && v.HasServiceBelow(ns, own)
 	}
 	return at
 }
 
-// serviceAt is the service whose name the labels make, if it has DNS.
-func serviceAt(v view, ns *registry.Namespace, labels name) *registry.ServiceView {
-	text, ok := labels.text()
-	if !ok {
-		return nil
-	}
+// serviceAt is the service of that name, if it has DNS.
+func serviceAt(v view, ns *registry.Namespace, text string) *registry.ServiceView {
 	if text == "" {
 		text = "."
 	}

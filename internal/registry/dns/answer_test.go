@@ -13,7 +13,9 @@ import (
 )
 
 // inOrder picks the first that is left, which is the order of the ids.
-func inOrder(int) int { return 0 }
+func inOrder() *chooser {
+	return &chooser{pick: func(int) int { return 0 }, values: defaultValues}
+}
 
 var kindNames = map[string]kind{
 	"A": kindA, "AAAA": kindAAAA, "SRV": kindSRV, "CNAME": kindCNAME, "SOA": kindSOA, "NS": kindNS, "ANY": kindAny,
@@ -164,7 +166,7 @@ func TestAnswer(t *testing.T) {
 		{"an HTTP namespace", "A web", notOurs},
 	} {
 		t.Run(c.about, func(t *testing.T) {
-			if got := show(answer(f.reg, ask(t, c.question), inOrder)); got != c.want {
+			if got := show(answer(f.reg, ask(t, c.question), inOrder())); got != c.want {
 				t.Errorf("%s:\n%s\nwant\n%s", c.question, got, c.want)
 			}
 		})
@@ -176,7 +178,7 @@ func TestAnswerOtherClasses(t *testing.T) {
 	for _, class := range []uint16{3, 254, 255} {
 		q := ask(t, "A web.prod.corp")
 		q.class = class
-		if got := show(answer(f.reg, q, inOrder)); got != "REFUSED not authoritative" {
+		if got := show(answer(f.reg, q, inOrder())); got != "REFUSED not authoritative" {
 			t.Errorf("class %d: %s", class, got)
 		}
 	}
@@ -190,7 +192,7 @@ func TestAnswerFollowsAliasesInBounds(t *testing.T) {
 	for i := range maxChain + 2 {
 		f.instance(f.service(ns, fmt.Sprint("c", i), false, registry.Weighted, "CNAME:7"), "i", fmt.Sprintf("CNAME=c%d.corp", i+1))
 	}
-	r := answer(f.reg, ask(t, "A c0.corp"), inOrder)
+	r := answer(f.reg, ask(t, "A c0.corp"), inOrder())
 	if r.code != noError || len(r.answers) != maxChain || len(r.authority) != 0 {
 		t.Errorf("want %d aliases:\n%s", maxChain, show(r))
 	}
@@ -208,7 +210,7 @@ func TestAnswerIsAFreshChoice(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	seen, first := map[string]int{}, map[string]int{}
 	for range draws {
-		r := answer(f.reg, ask(t, "A web.corp"), rnd.IntN)
+		r := answer(f.reg, ask(t, "A web.corp"), &chooser{pick: rnd.IntN, values: defaultValues})
 		distinct := map[string]bool{}
 		for i, rec := range r.answers {
 			distinct[rec.addr.String()] = true
@@ -217,13 +219,13 @@ func TestAnswerIsAFreshChoice(t *testing.T) {
 				first[rec.addr.String()]++
 			}
 		}
-		if len(r.answers) != maxValues || len(distinct) != maxValues {
-			t.Fatalf("%d values, %d different, want %d: %s", len(r.answers), len(distinct), maxValues, show(r))
+		if len(r.answers) != defaultValues || len(distinct) != defaultValues {
+			t.Fatalf("%d values, %d different, want %d: %s", len(r.answers), len(distinct), defaultValues, show(r))
 		}
 	}
 	for i := range fleetSize {
 		addr := fmt.Sprintf("10.0.0.%d", i)
-		if n, want := seen[addr], draws*maxValues/fleetSize; n < want*9/10 || n > want*11/10 {
+		if n, want := seen[addr], draws*defaultValues/fleetSize; n < want*9/10 || n > want*11/10 {
 			t.Errorf("%s is in %d of %d answers, want about %d", addr, n, draws, want)
 		}
 		if n, want := first[addr], draws/fleetSize; n < want*7/10 || n > want*13/10 {
@@ -262,13 +264,13 @@ func TestAnswerProperties(t *testing.T) {
 		if len(healthy) > 0 {
 			pool = healthy
 		}
-		most := maxValues
+		most := defaultValues
 		if policy == registry.Weighted {
 			most = 1
 		}
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 0))
 		before := slices.Clone(reg.View(svc).Instances)
-		got := answer(reg, ask(t, "SRV web.corp"), rnd.IntN)
+		got := answer(reg, ask(t, "SRV web.corp"), &chooser{pick: rnd.IntN, values: defaultValues})
 		if len(got.answers) != min(most, len(pool)) || len(got.additional) != len(got.answers) {
 			r.Fatalf("%d answers with %d addresses, want %d:\n%s", len(got.answers), len(got.additional), min(most, len(pool)), show(got))
 		}
@@ -287,4 +289,50 @@ func TestAnswerProperties(t *testing.T) {
 			r.Fatal("the answer reordered the registry's own list")
 		}
 	})
+}
+
+// public shows every DNS namespace as a public one.
+type public struct{ *registry.Registry }
+
+func (p public) Zone(name string) *registry.Namespace {
+	ns := p.Registry.Zone(name)
+	if ns == nil {
+		return nil
+	}
+	shown := *ns
+	shown.Type, shown.VPC = registry.DNSPublicNamespace, ""
+	return &shown
+}
+
+func TestPublicNamespacesAnswerLikePrivateOnes(t *testing.T) {
+	f := corp(t)
+	for _, question := range []string{
+		"A web.prod.corp", "SRV rpc.prod.corp", "A node-2.rpc.prod.corp", "A nobody.prod.corp", "SOA prod.corp", "NS prod.corp",
+		"A www.prod.corp", "A api.prod.corp", "A prod.corp", "A elb.prod.corp",
+	} {
+		want := show(answer(f.reg, ask(t, question), inOrder()))
+		if got := show(answer(public{f.reg}, ask(t, question), inOrder())); got != want || strings.HasPrefix(got, "REFUSED") {
+			t.Errorf("%s:\n%s\nprivate:\n%s", question, got, want)
+		}
+	}
+}
+
+// TestAnswerHasAsManyValuesAsConfigured draws from ten instances.
+func TestAnswerHasAsManyValuesAsConfigured(t *testing.T) {
+	f := newFleet(t)
+	svc := f.service(f.namespace("corp", registry.DNSPrivateNamespace, 15), "web", false, registry.Multivalue, "A:10")
+	for i := range 10 {
+		f.instance(svc, fmt.Sprint("i", i), fmt.Sprintf("IPV4=10.0.0.%d", i))
+	}
+	for values, want := range map[int]int{0: defaultValues, 1: 1, 3: 3, 10: 10, MaxValues: 10} {
+		s := newServer(t, f, Options{Values: values})
+		if m := received(t, s.reply(pack(t, nil, "web.corp.", kindA), false)); len(m.Answer) != want {
+			t.Errorf("%d configured: %d values, want %d", values, len(m.Answer), want)
+		}
+	}
+	for _, values := range []int{-1, MaxValues + 1} {
+		if _, err := New(f.reg, Options{Values: values}); err == nil {
+			t.Errorf("%d values are accepted", values)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -29,6 +30,21 @@ func newFleet(t testing.TB) fleet {
 		}
 	})
 	return fleet{t, reg}
+}
+
+// newServer is a server of a fleet.
+func newServer(t testing.TB, f fleet, opts Options) *Server {
+	t.Helper()
+	s, err := New(f.reg, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// reply is what a stranger gets, or nil.
+func (s *Server) reply(packet []byte, stream bool) []byte {
+	return s.respond(nil, packet, asker{addr: netip.MustParseAddr("192.0.2.1"), stream: stream}, s.chooser())
 }
 
 func (f fleet) namespace(name string, kind registry.NamespaceType, soa int64) string {

@@ -1,6 +1,9 @@
 package dns
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // name is a domain name as its labels, the most specific first, each with the
 // bytes that stand on the wire. The root has none.
@@ -36,21 +39,41 @@ func (n name) valid() bool {
 // It is false for a name that cannot be written so: one of its labels contains
 // a dot or a byte beyond ASCII, which no namespace or service has.
 func (n name) text() (string, bool) {
-	var b strings.Builder
-	for i, label := range n {
+	text, from := n.tail()
+	return text, from == 0
+}
+
+// tail is the text of the labels from the first on after which all can be
+// written so.
+func (n name) tail() (text string, from int) {
+	from = len(n)
+	for from > 0 && writable(n[from-1]) {
+		from--
+	}
+	var buf [maxName]byte
+	b := buf[:0]
+	for i, label := range n[from:] {
 		if i > 0 {
-			b.WriteByte('.')
+			b = append(b, '.')
 		}
 		for j := range len(label) {
-			c := label[j]
-			if c == '.' || c >= 0x80 {
-				return "", false
-			}
-			b.WriteByte(lower(c))
+			b = append(b, lower(label[j]))
 		}
 	}
-	return b.String(), true
+	return string(b), from
 }
+
+func writable(label string) bool {
+	for i := range len(label) {
+		if label[i] == '.' || label[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// same compares names as DNS does.
+func (n name) same(o name) bool { return slices.EqualFunc(n, o, sameLabel) }
 
 // sameLabel compares as DNS does: ASCII letters without regard to case, every
 // other byte exactly (RFC 4343).

@@ -19,10 +19,6 @@ type node struct {
 	empty bool                  // nothing here, but further down
 }
 
-// maxValues is how many instances a MULTIVALUE answer has at most, as in
-// Route 53.
-const maxValues = 8
-
 func (n node) apex() bool   { return len(n.name) == len(n.zone) }
 func (n node) exists() bool { return n.apex() || n.svc != nil || n.empty }
 
@@ -35,13 +31,14 @@ type found struct {
 	records    []record
 	additional []record
 	alias      name // where to go on looking
+	beyond     name // whose address is the node's own, or nil
 }
 
 // ask is the node's records of that type, or its alias.
-func (n node) ask(k kind, pick func(int) int) found {
+func (n node) ask(k kind, c *chooser) found {
 	switch {
 	case k == kindAny:
-		return n.askAny(pick)
+		return n.askAny(c)
 	case n.apex() && k == kindSOA:
 		return found{records: []record{n.soa()}}
 	case n.apex() && k == kindNS:
@@ -51,13 +48,17 @@ func (n node) ask(k kind, pick func(int) int) found {
 	case n.svc == nil:
 		return found{}
 	case k == kindSRV:
-		return n.targets(pick)
+		return n.targets(c)
 	}
-	records, _ := n.draw(k, pick)
-	if len(records) > 0 || k == kindCNAME || n.apex() {
+	records := n.draw(k, c).records
+	switch {
+	case len(records) > 0 && records[0].isAlias():
+		// Aliases are for WEIGHTED services, which answer with one value.
+		return found{beyond: records[0].target}
+	case len(records) > 0, k == kindCNAME, n.apex():
 		return found{records: records}
 	}
-	if records, _ = n.draw(kindCNAME, pick); len(records) == 0 {
+	if records = n.draw(kindCNAME, c).records; len(records) == 0 {
 		return found{}
 	}
 	return found{records: records, alias: records[0].target}
@@ -65,9 +66,9 @@ func (n node) ask(k kind, pick func(int) int) found {
 
 // askAny is the records of one type, which is all that ANY has to be answered
 // with (RFC 8482, section 4.1).
-func (n node) askAny(pick func(int) int) found {
+func (n node) askAny(c *chooser) found {
 	for _, k := range []kind{kindSOA, kindSRV, kindA, kindAAAA} {
-		if f := n.ask(k, pick); len(f.records) > 0 {
+		if f := n.ask(k, c); len(f.records) > 0 {
 			f.alias = nil
 			return f
 		}
@@ -76,12 +77,12 @@ func (n node) askAny(pick func(int) int) found {
 }
 
 // targets is the SRV records of a service and the addresses they lead to.
-func (n node) targets(pick func(int) int) found {
-	records, from := n.draw(kindSRV, pick)
-	f := found{records: records}
-	for i, rec := range records {
+func (n node) targets(c *chooser) found {
+	got := n.draw(kindSRV, c)
+	f := found{records: got.records}
+	for i, rec := range got.records {
 		for _, k := range []kind{kindA, kindAAAA} {
-			f.additional = append(f.additional, n.addresses(from[i:i+1], rec.target, k)...)
+			f.additional = append(f.additional, n.addresses(got.from[i:i+1], rec.target, k)...)
 		}
 	}
 	return f
@@ -89,58 +90,17 @@ func (n node) targets(pick func(int) int) found {
 
 // addresses is the A or AAAA records of instances at a name of their own.
 func (n node) addresses(instances []*registry.Instance, owner name, k kind) []record {
+	ttl, _ := ttl(n.svc, registry.RecordSRV)
 	var records []record
 	for _, inst := range instances {
 		if addr, ok := address(inst, k); ok {
-			rec := record{name: owner, kind: k, ttl: ttl(n.svc, registry.RecordSRV), addr: addr}
-			if !slices.ContainsFunc(records, rec.equals) {
+			rec := record{name: owner, kind: k, ttl: ttl, addr: addr}
+			if !contains(records, &rec) {
 				records = append(records, rec)
 			}
 		}
 	}
 	return records
-}
-
-// draw is a random choice, in random order, of the service's records of a type,
-// and the instances that they are from: of the healthy ones, or of all where
-// none is healthy (fail open).
-func (n node) draw(k kind, pick func(int) int) ([]record, []*registry.Instance) {
-	if !n.svc.DNS.Has(recordType(k)) {
-		return nil, nil
-	}
-	if n.svc.HasCheck() {
-		healthy := slices.DeleteFunc(slices.Clone(n.svc.Instances), func(i *registry.Instance) bool {
-			return !n.svc.InPool(i)
-		})
-		if records, from := n.drawFrom(healthy, k, pick); len(records) > 0 {
-			return records, from
-		}
-	}
-	return n.drawFrom(slices.Clone(n.svc.Instances), k, pick)
-}
-
-// drawFrom is draw from a list, whose order it changes. Instances that have no
-// record of the type do not count, and those that have the same one count once.
-func (n node) drawFrom(pool []*registry.Instance, k kind, pick func(int) int) ([]record, []*registry.Instance) {
-	most := maxValues
-	if n.svc.DNS.RoutingPolicy == registry.Weighted {
-		most = 1
-	}
-	var records []record
-	drawn := 0
-	for i := 0; i < len(pool) && len(records) < most; i++ {
-		j := i + pick(len(pool)-i)
-		pool[i], pool[j] = pool[j], pool[i]
-		rec, ok := recordOf(n.ns, n.svc, pool[i], k)
-		if !ok || slices.ContainsFunc(records, rec.equals) {
-			continue
-		}
-		rec.name = n.name
-		records = append(records, rec)
-		pool[drawn] = pool[i]
-		drawn++
-	}
-	return records, pool[:drawn]
 }
 
 // hasRecords reports whether the service has any record, which is what makes
@@ -151,20 +111,22 @@ func hasRecords(ns *registry.Namespace, svc *registry.ServiceView) bool {
 			return true
 		}
 		return slices.ContainsFunc(svc.DNS.Records, func(r registry.DNSRecord) bool {
-			_, ok := recordOf(ns, svc, inst, kindOf(r.Type))
-			return ok
+			return recordOf(&record{kind: kindOf(r.Type)}, ns, svc, inst, false)
 		})
 	})
 }
 
-// recordOf is the record that an instance adds to its service, without the
-// name, or false if it adds none of that type.
-func recordOf(ns *registry.Namespace, svc *registry.ServiceView, inst *registry.Instance, k kind) (record, bool) {
-	rec := record{kind: k, ttl: ttl(svc, recordType(k))}
+// recordOf fills in what an instance says in its service's record of a kind. It
+// is false for one that has none. An alias, where it may be one, is a record
+// without an address, whose target has it.
+func recordOf(rec *record, ns *registry.Namespace, svc *registry.ServiceView, inst *registry.Instance, aliases bool) bool {
 	ok := false
-	switch k {
+	switch rec.kind {
 	case kindA, kindAAAA:
-		rec.addr, ok = address(inst, k)
+		if rec.addr, ok = address(inst, rec.kind); !ok && aliases {
+			rec.addr, rec.target = netip.Addr{}, splitName(inst.Attributes.Get(registry.AttrAlias))
+			ok = len(rec.target) > 0 && rec.target.valid()
+		}
 	case kindCNAME:
 		rec.target = splitName(inst.Attributes.Get(registry.AttrCNAME))
 		ok = len(rec.target) > 0 && rec.target.valid()
@@ -173,22 +135,23 @@ func recordOf(ns *registry.Namespace, svc *registry.ServiceView, inst *registry.
 		rec.port, rec.target = uint16(port), instanceName(ns, svc, inst.ID)
 		ok = err == nil && rec.target.valid()
 	}
-	return rec, ok
+	return ok
 }
 
 // address is the instance's address for an A or AAAA record.
 func address(inst *registry.Instance, k kind) (netip.Addr, bool) {
-	var addr netip.Addr
-	var err error
-	switch k {
-	case kindA:
-		addr, err = netip.ParseAddr(inst.Attributes.Get(registry.AttrIPv4))
-	case kindAAAA:
-		addr, err = netip.ParseAddr(inst.Attributes.Get(registry.AttrIPv6))
-	default:
-		return addr, false
+	attr := registry.AttrIPv4
+	if k == kindAAAA {
+		attr = registry.AttrIPv6
+	} else if k != kindA {
+		return netip.Addr{}, false
 	}
-	return addr, err == nil
+	text := inst.Attributes.Get(attr)
+	if text == "" {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(text)
+	return addr, err == nil && addr.Is4() == (k == kindA)
 }
 
 // instanceName is the own name of an instance of a service with SRV records.
@@ -200,14 +163,15 @@ func instanceName(ns *registry.Namespace, svc *registry.ServiceView, id string) 
 	return append(n, splitName(ns.Name)...)
 }
 
-// ttl is how many seconds the service's records of a type may be cached.
-func ttl(svc *registry.ServiceView, t registry.RecordType) uint32 {
-	for _, r := range svc.DNS.Records {
-		if r.Type == t {
-			return uint32(r.TTL)
+// ttl is how many seconds the service's records of a type may be cached, or
+// false where it has none.
+func ttl(svc *registry.ServiceView, t registry.RecordType) (uint32, bool) {
+	for i := range svc.DNS.Records {
+		if r := &svc.DNS.Records[i]; r.Type == t {
+			return uint32(r.TTL), true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 func recordType(k kind) registry.RecordType {

@@ -1,9 +1,6 @@
 package dns
 
-import (
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
 // kind is a type of record, or what a question asks for in its place.
 type kind uint16
@@ -55,22 +52,53 @@ type record struct {
 	addr   netip.Addr // A, AAAA
 	target name       // CNAME, NS, SRV
 	port   uint16     // SRV
+	data   string     // of a type that none of the others say, in hexadecimal
 }
 
-// equals reports whether both are the same record, which a set of records holds
-// only once (RFC 2181, section 5).
-func (r record) equals(o record) bool {
-	return r.kind == o.kind && r.addr == o.addr && r.port == o.port && slices.EqualFunc(r.target, o.target, sameLabel)
+// isAlias reports whether it stands for the addresses of another name.
+func (r record) isAlias() bool { return !r.addr.IsValid() && (r.kind == kindA || r.kind == kindAAAA) }
+
+// contains reports whether a record is there, which a set of records has only
+// once (RFC 2181, section 5).
+func contains(records []record, r *record) bool {
+	for i := range records {
+		o := &records[i]
+		if r.kind == o.kind && r.addr == o.addr && r.port == o.port && r.data == o.data && r.target.same(o.target) {
+			return true
+		}
+	}
+	return false
 }
 
 // reply is what a query is answered with.
 type reply struct {
 	code          rcode
 	authoritative bool
+	recursion     bool // names of others are looked up for this asker
+	cut           bool // says nothing, and that TCP would
 	answers       []record
 	authority     []record
 	additional    []record // left out, without a trace, where there is no room
+	rest          rest
 }
+
+// rest is what an answer lacks that no namespace has. Left as it is, the reply
+// is what a server says that asks nobody else.
+type rest struct {
+	how   how
+	name  name // whom to ask for
+	owner name // whose address it becomes, where it is an alias's
+}
+
+// how says why somebody else would have to be asked.
+type how int
+
+const (
+	whole     how = iota // nothing is lacking
+	foreign              // the question is for a name that no namespace is above
+	continued            // a CNAME leads there
+	aliased              // an alias (AWS_ALIAS_DNS_NAME) takes its address from there
+)
 
 // The SOA of every namespace: the timers are Route 53's. The server has no name
 // of its own and nobody answers for the zone by mail; both say so with the

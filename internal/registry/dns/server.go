@@ -2,15 +2,12 @@ package dns
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"runtime"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,34 +15,28 @@ import (
 	"github.com/mapwarden/mapwarden/internal/registry"
 )
 
-const (
-	// maxConns is how many TCP connections are served at a time; more wait in
-	// the listener's queue.
-	maxConns = 128
-	// idleTimeout is how long a connection may take from one query to the end
-	// of the next, so a slow sender gains nothing (RFC 7766, section 6.2.3).
-	idleTimeout = 10 * time.Second
-	// writeTimeout is how long an asker may take to accept a reply.
-	writeTimeout = 5 * time.Second
-	// maxQuery is the longest datagram that is read, in bytes. A query has a
-	// name of at most 255 and some options.
-	maxQuery = 4096
-)
-
 // Server answers DNS queries from a registry. It may serve any number of
 // sockets.
 type Server struct {
 	view view
+	opts Options
 }
 
-// New returns a server for the private DNS namespaces of a registry.
-func New(reg *registry.Registry) *Server { return &Server{view: reg} }
+// New returns a server for the DNS namespaces of a registry, private and
+// public.
+func New(reg *registry.Registry, opts Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("dns: %w", err)
+	}
+	return &Server{view: reg, opts: opts}, nil
+}
 
 // Serve answers what arrives at both sockets until ctx ends, and returns nil
 // then, after everything that it started. It closes both sockets and every
 // connection. A socket that somebody else closes is an error; one that has
 // trouble is logged and tried again.
-func (s *Server) Serve(ctx context.Context, packets net.PacketConn, streams net.Listener) error {
+func (s *Server) Serve(ctx context.Context, packets *net.UDPConn, streams net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
@@ -69,29 +60,31 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// respond is the reply to a message, or nil for one that gets none. A reply
-// over UDP is as long as the asker says it can take.
-func (s *Server) respond(packet []byte, stream bool) []byte {
-	q, ok := decode(packet)
-	if !ok {
-		return nil
-	}
-	most := q.datagram
-	if stream {
-		most = maxStream
-	}
-	if q.problem != noError {
-		return q.encode(reply{code: q.problem}, most)
-	}
-	return q.encode(answer(s.view, q.question, rand.IntN), most)
+// chooser is a goroutine's own.
+func (s *Server) chooser() *chooser {
+	return &chooser{pick: rand.IntN, values: s.opts.Values}
 }
 
-// serveDatagrams answers one datagram after the other.
+// respond appends the reply to a message to buf, or nothing for one that gets
+// none. A reply over UDP is as long as the asker says it can take.
+func (s *Server) respond(buf, packet []byte, from asker, c *chooser) []byte {
+	q, ok := decode(packet)
+	if !ok {
+		return buf
+	}
+	r := reply{code: q.problem}
+	if q.problem == noError {
+		r = answer(s.view, q.question, c)
+	}
+	return q.encode(buf, r, q.limit(from.stream))
+}
+
+// serveDatagrams answers what comes, a batch at a time.
 func (s *Server) serveDatagrams(ctx context.Context, socket datagrams) error {
 	var wait backoff
-	buf := make([]byte, maxQuery)
+	b, c := socket.newBatch(), s.chooser()
 	for {
-		n, back, err := socket.read(buf)
+		in, err := socket.read(b)
 		if err != nil {
 			if err := wait.after(ctx, "read from the DNS socket", err); err != nil || ctx.Err() != nil {
 				return err
@@ -99,70 +92,16 @@ func (s *Server) serveDatagrams(ctx context.Context, socket datagrams) error {
 			continue
 		}
 		wait = 0
-		if packet := s.respond(buf[:n], false); packet != nil {
-			// The asker may be gone or lie about its address; it asks again.
-			_ = socket.write(packet, back)
-		}
-	}
-}
-
-// serveStreams accepts connections and waits for them in the end.
-func (s *Server) serveStreams(ctx context.Context, l net.Listener) error {
-	var wait backoff
-	var conns sync.WaitGroup
-	defer conns.Wait()
-	slots := make(chan struct{}, maxConns)
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		conn, err := l.Accept()
-		if err != nil {
-			<-slots
-			if err := wait.after(ctx, "accept a DNS connection", err); err != nil || ctx.Err() != nil {
-				return err
+		for i := range in {
+			from, ok := socket.from(&in[i])
+			if !ok {
+				continue
 			}
-			continue
+			if packet := s.respond(b.next(), in[i].Buffers[0][:in[i].N], from, c); len(packet) > 0 {
+				socket.add(b, packet, &in[i])
+			}
 		}
-		wait = 0
-		conns.Go(func() {
-			defer func() { <-slots }()
-			s.serveConn(ctx, conn)
-		})
-	}
-}
-
-// serveConn answers one query after the other until the asker stops, is too
-// slow, sends what is no query, or ctx ends.
-func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	var size [2]byte
-	var buf []byte
-	for {
-		if conn.SetReadDeadline(time.Now().Add(idleTimeout)) != nil {
-			return
-		}
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return
-		}
-		buf = append(buf[:0], make([]byte, binary.BigEndian.Uint16(size[:]))...)
-		if _, err := io.ReadFull(conn, buf); err != nil {
-			return
-		}
-		packet := s.respond(buf, true)
-		if packet == nil {
-			return
-		}
-		framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)
-		if conn.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
-			return
-		}
-		if _, err := conn.Write(framed); err != nil {
-			return
-		}
+		socket.flush(b)
 	}
 }
 

@@ -23,25 +23,28 @@ const patience = 30 * time.Second
 // served is a server on loopback, UDP and TCP on the same port.
 type served struct {
 	addr    string
-	packets net.PacketConn
+	packets *net.UDPConn
 	streams net.Listener
 	cancel  context.CancelFunc
 	done    chan error
 }
 
-func serve(t *testing.T, f fleet, at string) served {
+func serve(t *testing.T, f fleet, at string) served { return serveWith(t, f, at, Options{}) }
+
+func serveWith(t *testing.T, f fleet, at string, opts Options) served {
 	t.Helper()
 	streams, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	packets, err := net.ListenPacket("udp", streams.Addr().String())
+	udp, err := net.ListenPacket("udp", streams.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	packets := udp.(*net.UDPConn)
 	ctx, cancel := context.WithCancel(t.Context())
 	s := served{streams.Addr().String(), packets, streams, cancel, make(chan error, 1)}
-	go func() { s.done <- New(f.reg).Serve(ctx, packets, streams) }()
+	go func() { s.done <- newServer(t, f, opts).Serve(ctx, packets, streams) }()
 	t.Cleanup(cancel)
 	return s
 }
@@ -99,7 +102,7 @@ func TestServeTruncatesAndAnswersOverTCP(t *testing.T) {
 	if m := exchange(t, "udp", s.addr, wideName, kindSRV); !m.Truncated {
 		t.Errorf("%d answers fit in 512 bytes", len(m.Answer))
 	}
-	if m := exchange(t, "tcp", s.addr, wideName, kindSRV); m.Truncated || len(m.Answer) != maxValues || len(m.Extra) != maxValues {
+	if m := exchange(t, "tcp", s.addr, wideName, kindSRV); m.Truncated || len(m.Answer) != defaultValues || len(m.Extra) != defaultValues {
 		t.Errorf("over TCP: TC %t, %d answers, %d addresses", m.Truncated, len(m.Answer), len(m.Extra))
 	}
 }
@@ -112,7 +115,7 @@ func TestServeTheStandardResolver(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, s.addr)
 	}}
 	_, targets, err := resolver.LookupSRV(t.Context(), "", "", wideName)
-	if err != nil || len(targets) != maxValues {
+	if err != nil || len(targets) != defaultValues {
 		t.Fatalf("%d targets: %v", len(targets), err)
 	}
 	for _, target := range targets {
@@ -262,116 +265,6 @@ func TestServeWhileTheFleetChanges(t *testing.T) {
 	change.Wait()
 }
 
-// TestIdleConnectionEnds proves that one deadline covers the whole query: a
-// sender gains nothing by sending a byte now and then.
-func TestIdleConnectionEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := New(corp(t).reg)
-		client, server := net.Pipe()
-		start := time.Now()
-		go s.serveConn(t.Context(), server)
-		for {
-			if _, err := client.Write([]byte{1}); err != nil {
-				break
-			}
-			time.Sleep(3 * time.Second)
-		}
-		// The writer notices at its first byte after the deadline.
-		if got := time.Since(start); got < idleTimeout || got > idleTimeout+3*time.Second {
-			t.Errorf("closed after %s, want %s", got, idleTimeout)
-		}
-	})
-}
-
-// TestUnreadReplyEnds proves that an asker who does not read is not waited for.
-func TestUnreadReplyEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := New(corp(t).reg)
-		client, server := net.Pipe()
-		start := time.Now()
-		done := make(chan struct{})
-		go func() {
-			s.serveConn(t.Context(), server)
-			close(done)
-		}()
-		query := pack(t, nil, "web.prod.corp.", kindA)
-		if _, err := client.Write(append([]byte{0, byte(len(query))}, query...)); err != nil {
-			t.Fatal(err)
-		}
-		<-done
-		if got := time.Since(start); got != writeTimeout {
-			t.Errorf("given up after %s, want %s", got, writeTimeout)
-		}
-	})
-}
-
-// pipes is a listener in a bubble: connections and errors come over channels.
-type pipes struct {
-	conns  chan net.Conn
-	fails  chan error
-	closed chan struct{}
-}
-
-func newPipes() pipes {
-	return pipes{make(chan net.Conn), make(chan error), make(chan struct{})}
-}
-
-func (p pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case err := <-p.fails:
-		return nil, err
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p pipes) Close() error   { close(p.closed); return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func TestConnectionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
-		done := make(chan error)
-		go func() { done <- New(corp(t).reg).serveStreams(t.Context(), l) }()
-		offer := func() (client net.Conn, taken bool) {
-			synctest.Wait()
-			client, server := net.Pipe()
-			select {
-			case l.conns <- server:
-				return client, true
-			default:
-				return nil, false
-			}
-		}
-		var clients []net.Conn
-		for i := range maxConns {
-			client, taken := offer()
-			if !taken {
-				t.Fatalf("connection %d is not accepted", i+1)
-			}
-			clients = append(clients, client)
-		}
-		if _, taken := offer(); taken {
-			t.Errorf("more than %d connections are accepted", maxConns)
-		}
-		clients[0].Close()
-		last, taken := offer()
-		if !taken {
-			t.Fatal("a connection that ends makes no room")
-		}
-		l.Close()
-		last.Close()
-		for _, c := range clients {
-			c.Close()
-		}
-		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("serveStreams = %v", err)
-		}
-	})
-}
-
 // TestSocketInTroubleIsTriedAgain fails Accept as a process without descriptors
 // does: it goes on, at most once a second, and in full haste after a success.
 func TestSocketInTroubleIsTriedAgain(t *testing.T) {
@@ -379,7 +272,7 @@ func TestSocketInTroubleIsTriedAgain(t *testing.T) {
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- New(corp(t).reg).serveStreams(ctx, l) }()
+		go func() { done <- newServer(t, corp(t), Options{}).serveStreams(ctx, l) }()
 		pause := func() time.Duration {
 			l.fails <- errors.New("too many open files")
 			start := time.Now()

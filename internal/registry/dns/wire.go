@@ -9,61 +9,27 @@ import (
 
 // This file alone knows the library that packs and unpacks messages.
 
-// Sizes of replies, in bytes.
-const (
-	maxStream   = wire.MaxMsgSize // over TCP
-	maxDatagram = 1232            // over UDP with EDNS: fits every path that carries IPv6
-	minDatagram = wire.MinMsgSize // over UDP without EDNS (RFC 1035, section 2.3.4)
-)
-
-// query is a message that gets a reply.
-type query struct {
-	question question
-	problem  rcode // why it is refused unread, or noError
-
-	asked    *wire.Msg // never nil; its header alone where the rest made no sense
-	edns     *wire.OPT // or nil
-	datagram int       // how long a reply over UDP may be
-}
-
-// header is the length of a message's header in bytes.
-const header = 12
-
-// decode reads a message. It is false for one that must not be replied to:
-// too short to have a header, or itself a reply.
-func decode(packet []byte) (query, bool) {
-	if len(packet) < header || packet[2]&0x80 != 0 {
-		return query{}, false
-	}
-	q := query{asked: new(wire.Msg), datagram: minDatagram}
-	opcode := int(packet[2] >> 3 & 0xf)
-	q.asked.Id = uint16(packet[0])<<8 | uint16(packet[1])
-	q.asked.Opcode = opcode
-	q.asked.RecursionDesired = packet[2]&1 != 0
-	if opcode != wire.OpcodeQuery {
-		q.problem = notImplemented
-		return q, true
-	}
-	whole, ok := unpack(packet)
+// decodeAny reads the sections of a query.
+func (q *query) decodeAny(packet []byte) {
+	m, ok := unpack(packet)
 	if !ok {
 		q.problem = formatError
-		return q, true
+		return
 	}
-	asked := whole.Question[0]
+	asked := m.Question[0]
 	labels, err := parse(asked.Name)
 	if err != nil {
 		q.problem = formatError
-		return q, true
+		return
 	}
-	q.asked = whole
-	q.problem = q.readEDNS()
 	q.question = question{name: labels, kind: kind(asked.Qtype), class: asked.Qclass}
-	return q, true
+	q.echo = true
+	q.problem = q.readEDNS(m)
 }
 
-// unpack reads the sections of a query: one question, at most a record to
-// compare with (RFC 1995), EDNS and a signature. The library takes a message
-// that ends early for a shorter one; here it is no message.
+// unpack reads a message that has one question, at most a record to compare
+// with (RFC 1995), EDNS and a signature. The library takes a message that ends
+// early for a shorter one; here it is no message.
 func unpack(packet []byte) (*wire.Msg, bool) {
 	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
 	if count(4) != 1 || count(6) != 0 || count(8) > 1 || count(10) > 2 {
@@ -78,35 +44,35 @@ func unpack(packet []byte) (*wire.Msg, bool) {
 }
 
 // readEDNS notes what the asker can take (RFC 6891).
-func (q *query) readEDNS() rcode {
-	for _, rr := range q.asked.Extra {
+func (q *query) readEDNS(m *wire.Msg) rcode {
+	version := uint8(0)
+	for _, rr := range m.Extra {
 		opt, ok := rr.(*wire.OPT)
 		if !ok {
 			continue
 		}
-		if q.edns != nil || opt.Hdr.Name != "." {
+		if q.edns || opt.Hdr.Name != "." {
 			return formatError
 		}
-		q.edns = opt
-		q.datagram = min(max(int(opt.UDPSize()), minDatagram), maxDatagram)
+		q.edns, q.do, version = true, opt.Do(), opt.Version()
+		q.datagram = roomOf(int(opt.UDPSize()))
 	}
-	if q.edns != nil && q.edns.Version() != 0 {
+	if version != 0 {
 		return badVersion
 	}
 	return noError
 }
 
-// encode writes the reply, of at most so many bytes. A reply that does not fit
-// is cut and says so, except that additional records may go unsaid (RFC 2181,
-// section 9).
-func (q query) encode(r reply, most int) []byte {
+// encodeAny is the reply as the library writes it.
+func (q *query) encodeAny(r reply, most int) []byte {
 	m := q.reply(r.code)
 	m.Authoritative = r.authoritative
+	m.RecursionAvailable = r.recursion
 	m.Answer = records(r.answers)
 	m.Ns = records(r.authority)
 	m.Truncate(most)
 	m.Compress = true
-	if !m.Truncated {
+	if m.Truncated = m.Truncated || r.cut; !m.Truncated {
 		addRoom(m, records(r.additional), most)
 	}
 	packet, err := m.Pack()
@@ -121,13 +87,15 @@ func (q query) encode(r reply, most int) []byte {
 }
 
 // reply is a reply without records.
-func (q query) reply(code rcode) *wire.Msg {
+func (q *query) reply(code rcode) *wire.Msg {
 	m := new(wire.Msg)
-	m.SetReply(q.asked)
-	m.Opcode = q.asked.Opcode
-	m.Rcode = int(code)
-	if q.edns != nil {
-		m.SetEdns0(maxDatagram, q.edns.Do())
+	m.Id, m.Response, m.Opcode, m.Rcode = q.id, true, q.opcode, int(code)
+	m.RecursionDesired, m.CheckingDisabled = q.rd, q.cd
+	if q.echo {
+		m.Question = []wire.Question{{Name: q.question.name.escaped(), Qtype: uint16(q.question.kind), Qclass: q.question.class}}
+	}
+	if q.edns {
+		m.SetEdns0(maxDatagram, q.do)
 	}
 	return m
 }
@@ -155,6 +123,9 @@ func records(list []record) []wire.RR {
 // rr is the record as the library has it.
 func (r record) rr() wire.RR {
 	hdr := wire.RR_Header{Name: r.name.escaped(), Rrtype: uint16(r.kind), Class: wire.ClassINET, Ttl: r.ttl}
+	if r.data != "" {
+		return &wire.RFC3597{Hdr: hdr, Rdata: r.data}
+	}
 	switch r.kind {
 	case kindA:
 		return &wire.A{Hdr: hdr, A: r.addr.AsSlice()}

@@ -51,7 +51,7 @@ func wideService(t testing.TB) fleet {
 	f := newFleet(t)
 	ns := f.namespace("corp", registry.DNSPrivateNamespace, 15)
 	svc := f.service(ns, strings.Repeat("s", 60)+"."+strings.Repeat("t", 60), false, registry.Multivalue, "SRV:10")
-	for i := range maxValues {
+	for i := range defaultValues {
 		f.instance(svc, fmt.Sprint(strings.Repeat("i", 60), i), fmt.Sprintf("IPV4=10.0.0.%d PORT=80", i+1))
 	}
 	return f
@@ -60,7 +60,7 @@ func wideService(t testing.TB) fleet {
 var wideName = strings.Repeat("s", 60) + "." + strings.Repeat("t", 60) + ".corp."
 
 func TestRespondHeader(t *testing.T) {
-	s := New(corp(t).reg)
+	s := newServer(t, corp(t), Options{})
 	for _, c := range []struct {
 		about  string
 		change func(*wire.Msg)
@@ -88,7 +88,7 @@ func TestRespondHeader(t *testing.T) {
 		{"another class", func(m *wire.Msg) { m.Question[0].Qclass = wire.ClassCHAOS }, wire.RcodeRefused, func(m *wire.Msg) bool { return !m.Authoritative && len(m.Ns) == 0 }},
 	} {
 		t.Run(c.about, func(t *testing.T) {
-			m := received(t, s.respond(pack(t, c.change, "web.prod.corp.", kindA), false))
+			m := received(t, s.reply(pack(t, c.change, "web.prod.corp.", kindA), false))
 			if m.Rcode != c.rcode || c.check != nil && !c.check(m) {
 				t.Errorf("want %s:\n%s", wire.RcodeToString[c.rcode], m)
 			}
@@ -97,20 +97,20 @@ func TestRespondHeader(t *testing.T) {
 }
 
 func TestRespondIsSilentToWhatIsNoQuery(t *testing.T) {
-	s := New(corp(t).reg)
+	s := newServer(t, corp(t), Options{})
 	reply := pack(t, func(m *wire.Msg) { m.Response = true }, "web.prod.corp.", kindA)
 	for _, packet := range [][]byte{nil, {}, reply[:header-1], reply} {
-		if got := s.respond(packet, false); got != nil {
+		if got := s.reply(packet, false); got != nil {
 			t.Errorf("%x is replied to with %x", packet, got)
 		}
 	}
 }
 
 func TestRespondToACutQuery(t *testing.T) {
-	s := New(corp(t).reg)
+	s := newServer(t, corp(t), Options{})
 	whole := pack(t, edns(1232, false), "web.prod.corp.", kindA)
 	for n := header; n < len(whole); n++ {
-		if m := received(t, s.respond(whole[:n], false)); m.Rcode != wire.RcodeFormatError {
+		if m := received(t, s.reply(whole[:n], false)); m.Rcode != wire.RcodeFormatError {
 			t.Errorf("the first %d of %d bytes: %s", n, len(whole), wire.RcodeToString[m.Rcode])
 		}
 	}
@@ -119,7 +119,7 @@ func TestRespondToACutQuery(t *testing.T) {
 // TestRespondFits cuts a reply of some 2 kB at every size that an asker can
 // name: never longer, TC exactly when answers are missing, EDNS never missing.
 func TestRespondFits(t *testing.T) {
-	s := New(wideService(t).reg)
+	s := newServer(t, wideService(t), Options{})
 	for _, c := range []struct {
 		size   int // 0: no EDNS
 		stream bool
@@ -133,12 +133,12 @@ func TestRespondFits(t *testing.T) {
 		if c.size > 0 {
 			change = edns(uint16(c.size), false)
 		}
-		packet := s.respond(pack(t, change, wideName, kindSRV), c.stream)
+		packet := s.reply(pack(t, change, wideName, kindSRV), c.stream)
 		m := received(t, packet)
 		if len(packet) > c.most {
 			t.Errorf("%+v: %d bytes", c, len(packet))
 		}
-		if m.Truncated != c.cut || (len(m.Answer) < maxValues) != c.cut || (m.IsEdns0() != nil) != (c.size > 0) {
+		if m.Truncated != c.cut || (len(m.Answer) < defaultValues) != c.cut || (m.IsEdns0() != nil) != (c.size > 0) {
 			t.Errorf("%+v: TC %t with %d answers, EDNS %v", c, m.Truncated, len(m.Answer), m.IsEdns0())
 		}
 		addresses := slices.ContainsFunc(m.Extra, func(rr wire.RR) bool { return rr.Header().Rrtype == wire.TypeA })
@@ -156,22 +156,22 @@ func TestRespondLeavesAddressesOut(t *testing.T) {
 	for i := range 7 {
 		f.instance(svc, fmt.Sprint(strings.Repeat("i", 30), i), fmt.Sprintf("IPV4=10.0.0.%d PORT=80", i+1))
 	}
-	s := New(f.reg)
-	packet := s.respond(pack(t, nil, "rpc.corp.", kindSRV), false)
+	s := newServer(t, f, Options{})
+	packet := s.reply(pack(t, nil, "rpc.corp.", kindSRV), false)
 	m := received(t, packet)
 	if m.Truncated || len(m.Answer) != 7 || len(m.Extra) == 7 || len(packet) > minDatagram {
 		t.Errorf("%d bytes, TC %t, %d answers, %d addresses", len(packet), m.Truncated, len(m.Answer), len(m.Extra))
 	}
-	if m = received(t, s.respond(pack(t, edns(1232, false), "rpc.corp.", kindSRV), false)); len(m.Extra) != 7+1 {
+	if m = received(t, s.reply(pack(t, edns(1232, false), "rpc.corp.", kindSRV), false)); len(m.Extra) != 7+1 {
 		t.Errorf("with room: %d additional records, want 7 and EDNS", len(m.Extra))
 	}
 }
 
 func TestRespondEchoesTheQuestion(t *testing.T) {
-	s := New(corp(t).reg)
+	s := newServer(t, corp(t), Options{})
 	for _, asked := range []string{"wEB.pROd.corP.", "nObody.PROD.corp.", "eXample.COM.", `a\.b\000\255.prod.corp.`, "."} {
 		query := pack(t, nil, asked, kindA)
-		got := s.respond(query, false)
+		got := s.reply(query, false)
 		if !bytes.Equal(got[header:len(query)], query[header:]) {
 			t.Errorf("%s: question %x comes back as %x", asked, query[header:], got[header:len(query)])
 		}
@@ -179,7 +179,7 @@ func TestRespondEchoesTheQuestion(t *testing.T) {
 }
 
 func TestSOA(t *testing.T) {
-	m := received(t, New(corp(t).reg).respond(pack(t, nil, "prod.corp.", kindSOA), false))
+	m := received(t, newServer(t, corp(t), Options{}).reply(pack(t, nil, "prod.corp.", kindSOA), false))
 	const want = "prod.corp.\t15\tIN\tSOA\tns.invalid. nobody.invalid. 1 7200 900 1209600 86400"
 	if len(m.Answer) != 1 || m.Answer[0].String() != want {
 		t.Errorf("%v, want %s", m.Answer, want)
@@ -231,7 +231,7 @@ func TestParseRefuses(t *testing.T) {
 // FuzzRespond sends arbitrary bytes. Whatever comes back is a reply to its
 // sender, well formed and no longer than allowed.
 func FuzzRespond(f *testing.F) {
-	s := New(corp(f).reg)
+	s := newServer(f, corp(f), Options{})
 	for _, who := range []string{"web.prod.corp.", `10\.0\.3\.1:80.rpc.prod.corp.`, "www.prod.corp.", "prod.corp.", "nobody.corp.", "."} {
 		for _, k := range []kind{kindA, kindSRV, kindSOA, kindAny} {
 			f.Add(pack(f, nil, who, k), false)
@@ -244,7 +244,7 @@ func FuzzRespond(f *testing.F) {
 	f.Add([]byte("\xbe\xef\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\xff\xff\x00\x01\x00\x01"), false)
 	f.Fuzz(func(t *testing.T, packet []byte, stream bool) {
 		sent := bytes.Clone(packet)
-		got := s.respond(packet, stream)
+		got := s.reply(packet, stream)
 		if !bytes.Equal(sent, packet) {
 			t.Fatal("the query was changed")
 		}
