@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
+	"github.com/mapwarden/mapwarden/internal/route53"
 )
 
 // registryFlags are the flags of everything that runs a registry.
@@ -24,6 +26,7 @@ type registryFlags struct {
 	insecure bool
 	door     doorFlags
 	options  registry.Options
+	checks   route53Flags
 }
 
 func (f *registryFlags) add(c *cobra.Command) {
@@ -36,14 +39,16 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
 	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
+	f.checks.add(c, &f.options)
 }
 
 // servedRegistry is a registry with its listeners open.
 type servedRegistry struct {
-	reg  *registry.Registry
-	door *door
-	api  net.Listener
-	dns  *servedDNS // or nil
+	reg    *registry.Registry
+	checks *route53.Checkers
+	door   *door
+	api    net.Listener
+	dns    *servedDNS // or nil
 }
 
 // check refuses what no registry can be.
@@ -56,10 +61,7 @@ func (f *registryFlags) check() error {
 			return usagef("--%s %s: give a time that is not negative", name, d)
 		}
 	}
-	if err := f.door.check(); err != nil {
-		return err
-	}
-	return f.dns.check()
+	return cmp.Or(f.door.check(), f.dns.check(), f.checks.check())
 }
 
 // openRegistry opens a registry's file below data and its listeners.
@@ -76,7 +78,7 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 	if err != nil {
 		return nil, unreachablef("open the registry: %w", err)
 	}
-	s := &servedRegistry{reg: reg}
+	s := &servedRegistry{reg: reg, checks: f.checks.checkers(reg)}
 	if s.door, err = openDoor(f.door, data, f.options.Account, f.options.Region); err == nil {
 		err = a.openListeners(ctx, f, s)
 	}
@@ -116,7 +118,8 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	defer s.reg.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
-	g.Go(func() error { return s.door.serve(ctx, s.api, awsjson.New(s.reg)) })
+	g.Go(func() error { return s.checks.Run(ctx) })
+	g.Go(func() error { return s.door.serve(ctx, s.api, withChecks(awsjson.New(s.reg), s.checks)) })
 	g.Go(func() error { return s.dns.run(ctx) })
 	return g.Wait()
 }
@@ -142,7 +145,7 @@ func (a *app) registryCommand() *cobra.Command {
 	}
 	f.add(c)
 	c.Flags().StringVar(&data, "data", "./mapwarden-data", "directory of the registry's file")
-	c.AddCommand(a.keysCommand())
+	c.AddCommand(a.keysCommand(), a.registryChecksCommand())
 	return c
 }
 

@@ -162,9 +162,11 @@ func (b *batch) finish(id string) {
 		inst.RegisteredBy = op.ID
 		b.putInstance(op.ServiceID, &inst)
 		b.bumpRevision(op.ServiceID)
+		b.noteChecked(op.ServiceID)
 	case DeregisterInstanceOp:
 		b.removeInstance(op.ServiceID, op.Targets.Instance)
 		b.bumpRevision(op.ServiceID)
+		b.noteChecked(op.ServiceID)
 	}
 	delete(b.inFlight, op.resource())
 	finished := *op

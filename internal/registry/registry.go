@@ -71,6 +71,8 @@ type Registry struct {
 
 	published published     // what readers see
 	wake      chan struct{} // tells Run that the next due time came nearer
+
+	checkedChanged chan struct{} // see CheckedChanged
 }
 
 // Open returns the registry that Options describe, as it was when it was last
@@ -82,7 +84,7 @@ func Open(opts Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{opts: opts, wake: make(chan struct{}, 1)}
+	r := &Registry{opts: opts, wake: make(chan struct{}, 1), checkedChanged: make(chan struct{}, 1)}
 	r.published.unknownIsOut = opts.UnknownIsUnhealthy
 	if opts.Path != "" {
 		if r.store, err = openStore(opts.Path); err != nil {

@@ -120,6 +120,7 @@ func (b *batch) changeService(id string, c *serviceChange) {
 		svc.DNS = &DNSConfig{RoutingPolicy: svc.DNS.RoutingPolicy, Records: c.Records}
 	}
 	b.putService(&svc)
+	b.checked = b.checked || !sameCheck(before, svc.HealthCheck)
 	if before == nil || svc.HealthCheck != nil {
 		return
 	}
