@@ -49,6 +49,12 @@ func TestNamespaceConstraints(t *testing.T) {
 		{"Tags.Value", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "a", Value: long(257)}} })},
 		{"Tags.Key: AWS:x", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "AWS:x"}} })},
 		{"Tags.Key: a stands twice", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "a"}, {Key: "a"}} })},
+		{"", registry.NewNamespace{Name: "Example.com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"com\" is not made of two or more labels", registry.NewNamespace{Name: "com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"a_b.com\"", registry.NewNamespace{Name: "a_b.com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"-a.com\"", registry.NewNamespace{Name: "-a.com", Type: registry.DNSPublicNamespace}},
+		{"Name: has 254", registry.NewNamespace{Name: long(250) + ".com", Type: registry.DNSPublicNamespace}},
+		{"SOA.TTL: -1", registry.NewNamespace{Name: "b.com", Type: registry.DNSPublicNamespace, SOATTL: ptr(int64(-1))}},
 		{"Tags: 201 tags", http(func(n *registry.NewNamespace) { n.Tags = make([]registry.Tag, 201) })},
 	} {
 		_, err := r.CreateNamespace(tt.n)
@@ -72,6 +78,11 @@ func TestNamesOfNamespaces(t *testing.T) {
 	refused(t, err, registry.NamespaceAlreadyExists, second)
 	_, err = r.CreateNamespace(registry.NewNamespace{Name: "corp", Type: registry.HTTPNamespace})
 	refused(t, err, registry.NamespaceAlreadyExists, first)
+	public := registry.NewNamespace{Name: "corp.example", Type: registry.DNSPublicNamespace}
+	open := namespace(t, r, public)
+	_, err = r.CreateNamespace(public)
+	refused(t, err, registry.NamespaceAlreadyExists, open)
+	namespace(t, r, registry.NewNamespace{Name: "corp.example", Type: registry.DNSPrivateNamespace, VPC: "vpc-1"})
 	if ns := must[*registry.Namespace](t)(r.Namespace(second)); ns.HTTPName == "corp" || !strings.HasPrefix(ns.HTTPName, "corp-") {
 		t.Errorf("the second namespace has the HTTP name %s", ns.HTTPName)
 	}
@@ -81,7 +92,7 @@ func TestNamesOfNamespaces(t *testing.T) {
 	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "HTTP_NAME", Values: []string{"corp"}}}); err != nil || len(list) != 1 {
 		t.Errorf("HTTP_NAME corp = %v, %v", list, err)
 	}
-	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "NAME", Values: []string{"co"}, Condition: "BEGINS_WITH"}}); err != nil || len(list) != 2 {
+	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "NAME", Values: []string{"corp"}, Condition: "BEGINS_WITH"}}); err != nil || len(list) != 4 {
 		t.Errorf("NAME beginning with co = %v, %v", list, err)
 	}
 }

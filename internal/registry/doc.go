@@ -6,8 +6,8 @@
 //
 // It is the semantics and the durability, and nothing else. It speaks no
 // protocol (packages awsjson and dns are its faces), probes nothing, asks no
-// other service, checks no credentials and enforces no AWS quota. Route 53
-// health checks and public DNS namespaces are not offered.
+// other service and checks no credentials. Route 53 health checks are not
+// offered.
 //
 // # Reading and writing
 //

@@ -59,6 +59,8 @@ type operation struct {
 	Due       time.Time  `json:"due"` // when its effect applies
 	Namespace *Namespace `json:"namespace,omitempty"`
 	Instance  *Instance  `json:"instance,omitempty"`
+	// NamespaceUpdate stays when it has applied: a late retry must find it.
+	NamespaceUpdate *NamespaceUpdate `json:"namespaceUpdate,omitempty"`
 }
 
 func (op *operation) done() bool { return op.Status == Success || op.Status == Fail }
@@ -151,6 +153,8 @@ func (b *batch) finish(id string) {
 	switch op.Type {
 	case CreateNamespaceOp:
 		b.putNamespace(op.Namespace)
+	case UpdateNamespaceOp:
+		b.updateNamespace(op.NamespaceID, op.NamespaceUpdate)
 	case DeleteNamespaceOp:
 		delete(b.byNamespace, op.NamespaceID)
 		b.namespaces = true

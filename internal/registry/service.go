@@ -67,8 +67,13 @@ type Service struct {
 	// set when the service is created and never changes.
 	CustomHealth bool              `json:"customHealth,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
+	// Attributes are what clients have written down about the service.
+	Attributes map[string]string `json:"attributes,omitempty"`
 	// Revision grows whenever an instance is registered or deregistered.
 	Revision int64 `json:"revision"`
+	// Request is the fingerprint of the call that created it, by which a retry
+	// is known.
+	Request string `json:"request,omitempty"`
 }
 
 // HasCheck reports whether instances have a health status other than UNKNOWN.
@@ -160,8 +165,8 @@ func (n NewService) fits(ns *Namespace) error {
 	return nil
 }
 
-// CreateService creates a service and returns it. The same CreatorRequestID
-// for the same service returns the service that is there.
+// CreateService creates a service and returns it. A call that repeats another's
+// CreatorRequestID and parameters returns the service that is there.
 func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 	if err := n.check(); err != nil {
 		return nil, err
@@ -180,7 +185,7 @@ func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 		}
 		svc := n.service(ns, b.now)
 		if there := b.serviceNamed(ns, n.Name); there != nil {
-			if there.CreatorRequestID != "" && there.CreatorRequestID == n.CreatorRequestID && there.equals(svc) {
+			if n.CreatorRequestID != "" && there.Request == svc.Request {
 				created = there
 				return nil
 			}
@@ -201,7 +206,7 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 	svc := &Service{
 		ID: serviceID(ns.ID, n.Name), NamespaceID: ns.ID, Name: n.Name, Type: HTTPService,
 		Description: n.Description, CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(now),
-		CustomHealth: n.CustomHealth, Tags: tagMap(n.Tags), Revision: now.UnixMilli(),
+		CustomHealth: n.CustomHealth, Tags: tagMap(n.Tags), Revision: now.UnixMilli(), Request: fingerprint(n),
 	}
 	if n.DNS != nil {
 		svc.Type = DNSHTTPService
@@ -211,15 +216,6 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 		}
 	}
 	return svc
-}
-
-// equals reports whether both were created from the same parameters.
-func (s *Service) equals(o *Service) bool {
-	if (s.DNS == nil) != (o.DNS == nil) || s.Name != o.Name || s.Type != o.Type ||
-		s.Description != o.Description || s.CustomHealth != o.CustomHealth {
-		return false
-	}
-	return s.DNS == nil || s.DNS.RoutingPolicy == o.DNS.RoutingPolicy && slices.Equal(s.DNS.Records, o.DNS.Records)
 }
 
 func (b *batch) serviceNamed(ns *Namespace, name string) *Service {

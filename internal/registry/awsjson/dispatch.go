@@ -29,6 +29,10 @@ func operations() map[string]operation {
 	return map[string]operation{
 		"CreateHttpNamespace":       call(createHTTPNamespace),
 		"CreatePrivateDnsNamespace": call(createPrivateDNSNamespace),
+		"CreatePublicDnsNamespace":  call(createPublicDNSNamespace),
+		"UpdateHttpNamespace":       call(updateHTTPNamespace),
+		"UpdatePrivateDnsNamespace": call(updatePrivateDNSNamespace),
+		"UpdatePublicDnsNamespace":  call(updatePublicDNSNamespace),
 		"DeleteNamespace":           call(deleteNamespace),
 		"GetNamespace":              call(getNamespace),
 		"ListNamespaces":            call(listNamespaces),
@@ -37,6 +41,10 @@ func operations() map[string]operation {
 		"DeleteService": call(deleteService),
 		"GetService":    call(getService),
 		"ListServices":  call(listServices),
+
+		"GetServiceAttributes":    call(getServiceAttributes),
+		"UpdateServiceAttributes": call(updateServiceAttributes),
+		"DeleteServiceAttributes": call(deleteServiceAttributes),
 
 		"RegisterInstance":   call(registerInstance),
 		"DeregisterInstance": call(deregisterInstance),
