@@ -26,7 +26,7 @@ func checkAttributes(attrs map[string]string) error {
 	custom, total := 0, 0
 	for _, key := range sortedKeys(attrs) {
 		value := attrs[key]
-		if err := first(checkAttribute(key, value), checkReserved(key, value)); err != nil {
+		if err := first(checkAttribute("Attributes", key, value), checkReserved(key, value)); err != nil {
 			return err
 		}
 		total += len(key) + len(value)

@@ -119,18 +119,19 @@ func (t NamespaceType) checkName(name string) error {
 	return nil
 }
 
-func checkServiceName(name string) error {
-	if err := required("Name", name, maxServiceName); err != nil {
+func checkServiceName(member, name string) error {
+	if err := required(member, name, maxServiceName); err != nil {
 		return err
 	}
 	if name != "." && !serviceNameLabels.MatchString(name) {
-		return invalid("Name", "%q is not made of labels of letters, digits, - and _, separated by dots", name)
+		return invalid(member, "%q is not made of labels of letters, digits, - and _, separated by dots", name)
 	}
 	return nil
 }
 
-func checkAttribute(key, value string) error {
-	const member = "Attributes"
+// checkAttribute checks an attribute of an instance, or a parameter that is
+// compared with one.
+func checkAttribute(member, key, value string) error {
 	switch {
 	case key == "":
 		return invalid(member, "a key is empty")

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -83,6 +84,7 @@ func (s *Service) HasCheck() bool { return s.CustomHealth }
 type NewService struct {
 	Name             string
 	NamespaceID      string // id or ARN
+	DNSNamespaceID   string // an id, where NamespaceID stood before it moved; either will do
 	Description      string
 	CreatorRequestID string
 	// Type is empty, or HTTP for a service without records in a DNS namespace.
@@ -100,8 +102,9 @@ type NewService struct {
 
 func (n NewService) check() error {
 	err := first(
-		checkServiceName(n.Name),
-		required("NamespaceId", n.NamespaceID, maxARN),
+		checkServiceName("Name", n.Name),
+		optional("DnsConfig.NamespaceId", n.DNSNamespaceID, maxResourceID),
+		required("NamespaceId", cmp.Or(n.NamespaceID, n.DNSNamespaceID), maxARN),
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
 		checkTags(n.Tags),
@@ -155,6 +158,8 @@ func (c *DNSConfig) check() error {
 // fits refuses what a service of this namespace cannot have.
 func (n NewService) fits(ns *Namespace) error {
 	switch {
+	case n.DNSNamespaceID != "" && n.DNSNamespaceID != ns.ID:
+		return invalid("DnsConfig.NamespaceId", "%s is another namespace than NamespaceId %s", n.DNSNamespaceID, ns.ID)
 	case ns.Type == HTTPNamespace && n.DNS != nil:
 		return invalid("DnsConfig", "namespace %s is an HTTP namespace and has no DNS records", ns.ID)
 	case n.Type != "" && n.DNS != nil:
@@ -171,7 +176,7 @@ func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	namespaceID := r.idOf("namespace", n.NamespaceID)
+	namespaceID := r.idOf("namespace", cmp.Or(n.NamespaceID, n.DNSNamespaceID))
 	err = r.write(func(b *batch) error {
 		ns := b.byNamespace[namespaceID]
 		if ns == nil {

@@ -29,9 +29,7 @@ func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.Creat
 			}
 			n.DNS.Records = append(n.DNS.Records, registry.DNSRecord{Type: registry.RecordType(rec.Type), TTL: *rec.TTL})
 		}
-		if n.NamespaceID == "" { // where the member stood before it moved
-			n.NamespaceID = value(c.NamespaceId)
-		}
+		n.DNSNamespaceID = value(c.NamespaceId)
 	}
 	if c := in.HealthCheckCustomConfig; c != nil {
 		n.CustomHealth, n.FailureThreshold = true, c.FailureThreshold
