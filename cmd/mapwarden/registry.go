@@ -36,6 +36,7 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
 	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
+	f.addRules(c)
 }
 
 // servedRegistry is a registry with its listeners open.

@@ -75,8 +75,6 @@ func checkReserved(key, value string) error {
 		if value != Healthy.String() && value != Unhealthy.String() {
 			return invalid("Attributes", "%s %q is neither HEALTHY nor UNHEALTHY", key, value)
 		}
-	case AttrEC2:
-		return invalid("Attributes", "%s: this registry has no EC2 to ask for the address; register %s instead", key, AttrIPv4)
 	}
 	return nil
 }

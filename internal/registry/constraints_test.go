@@ -3,6 +3,7 @@ package registry_test
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -189,7 +190,7 @@ func TestServiceIDs(t *testing.T) {
 }
 
 func TestAttributeConstraints(t *testing.T) {
-	r := open(t, registry.Options{})
+	r := open(t, registry.Options{EC2Addresses: map[string]netip.Addr{"i-1": netip.MustParseAddr("10.0.0.9")}})
 	http := namespace(t, r, registry.NewNamespace{Name: "h", Type: registry.HTTPNamespace})
 	dns := namespace(t, r, registry.NewNamespace{Name: "d", Type: registry.DNSPrivateNamespace, VPC: "v"})
 	create := func(n registry.NewService) string { return must[*registry.Service](t)(r.CreateService(n)).ID }
@@ -245,7 +246,10 @@ func TestAttributeConstraints(t *testing.T) {
 		{plain, map[string]string{registry.AttrPort: "65536"}, "is not a port"},
 		{plain, map[string]string{registry.AttrPort: "+80"}, "is not a port"},
 		{plain, map[string]string{registry.AttrCNAME: "a..b"}, "is not a domain name"},
-		{plain, map[string]string{registry.AttrEC2: "i-1"}, "no EC2"},
+		{plain, map[string]string{registry.AttrEC2: "i-2"}, "AWS_EC2_INSTANCE_ID i-2: this registry does not know its address"},
+		{plain, map[string]string{registry.AttrEC2: "i-1", "k": "v"}, "k does not go together with AWS_EC2_INSTANCE_ID"},
+		{apiOnly, map[string]string{registry.AttrEC2: "i-1"}, "AWS_EC2_INSTANCE_ID is for HTTP namespaces"},
+		{checked, map[string]string{registry.AttrEC2: "i-1", registry.AttrInitHealth: "HEALTHY"}, ""},
 		{plain, map[string]string{registry.AttrInitHealth: "HEALTHY"}, "AWS_INIT_HEALTH_STATUS is for services with HealthCheckCustomConfig"},
 		{plain, map[string]string{registry.AttrAlias: "elb.example.com"}, "AWS_ALIAS_DNS_NAME is for services with A"},
 		{checked, map[string]string{registry.AttrInitHealth: "UNHEALTHY"}, ""},
@@ -279,6 +283,10 @@ func TestAttributeConstraints(t *testing.T) {
 	} {
 		_, err := r.Register(registry.Registration{ServiceID: plain, InstanceID: id, Attributes: map[string]string{}})
 		refused(t, err, registry.InvalidInput, says)
+	}
+	register(t, r, plain, "on-ec2", map[string]string{registry.AttrEC2: "i-1"})
+	if got := r.View(plain).Instance("on-ec2").Attributes[registry.AttrIPv4]; got != "10.0.0.9" {
+		t.Errorf("an EC2 instance has the address %q", got)
 	}
 	register(t, r, plain, "aZ09_/:.@-", nil)
 	_, err := r.Register(registry.Registration{ServiceID: "srv-none", InstanceID: "i", Attributes: map[string]string{}})

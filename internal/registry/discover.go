@@ -45,6 +45,9 @@ func (r *Registry) Discover(q Query) (Discovery, error) {
 			return Discovery{}, between("MaxResults", most, 1, maxDiscover)
 		}
 	}
+	if q.Health == "" && r.opts.Assume.DiscoverAll {
+		q.Health = AnyHealth
+	}
 	found, err := view.healthy(matching(view.Instances, q.Must), q.Health)
 	if err != nil {
 		return Discovery{}, err

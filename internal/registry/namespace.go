@@ -84,6 +84,9 @@ func (r *Registry) CreateNamespace(n NewNamespace) (operationID string, err erro
 			operationID = op.id()
 			return err
 		}
+		if err := b.roomForNamespace(); err != nil {
+			return err
+		}
 		ns := &Namespace{
 			ID: newNamespaceID(), Name: n.Name, Type: n.Type, HTTPName: n.Name, Description: n.Description,
 			CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(b.now), Request: fingerprint(n),

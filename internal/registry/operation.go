@@ -134,7 +134,7 @@ func (b *batch) submit(op *operation) string {
 	b.putOperation(op)
 	b.inFlight[op.resource()] = op.ID
 	if op.Type == RegisterInstanceOp {
-		b.byService[op.ServiceID].registering++
+		b.expect(b.byService[op.ServiceID], op.Targets[InstanceTarget])
 	}
 	if b.opts.OperationDelay == 0 {
 		b.finish(op.ID)
@@ -157,12 +157,14 @@ func (b *batch) finish(id string) {
 		b.updateNamespace(op.NamespaceID, op.NamespaceUpdate)
 	case DeleteNamespaceOp:
 		delete(b.byNamespace, op.NamespaceID)
+		delete(b.population, op.NamespaceID)
 		b.namespaces = true
 		b.remove(bucketNamespaces, op.NamespaceID)
 	case RegisterInstanceOp:
-		b.byService[op.ServiceID].registering--
+		b.byService[op.ServiceID].arrive(op.Targets[InstanceTarget])
 		inst := *op.Instance
 		inst.RegisteredBy = op.ID
+		b.keepStatus(op.ServiceID, &inst)
 		b.putInstance(op.ServiceID, &inst)
 		b.bumpRevision(op.ServiceID)
 	case DeregisterInstanceOp:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -24,14 +25,21 @@ type Options struct {
 	// OperationDelay is how long an operation takes. Zero applies it before
 	// the call that submits it returns.
 	OperationDelay time.Duration
+	// Quotas limit what the account may have; zero does not.
+	Quotas Quotas
+	// Assume chooses where AWS documents nothing.
+	Assume Assumptions
+	// EC2Addresses are the primary private IPv4 addresses of EC2 instances, for
+	// registrations that have AWS_EC2_INSTANCE_ID. No EC2 is asked.
+	EC2Addresses map[string]netip.Addr
 	// Log gets what Run cannot return; default slog.Default().
 	Log *slog.Logger
 }
 
-// DefaultOptions are AWS's pace for custom health, and operations that take
-// long enough for clients to see them pending.
+// DefaultOptions are AWS's pace for custom health, operations that take long
+// enough for clients to see them pending, and AWS's quotas.
 func DefaultOptions() Options {
-	return Options{CustomHealthDelay: 30 * time.Second, OperationDelay: 200 * time.Millisecond}
+	return Options{CustomHealthDelay: 30 * time.Second, OperationDelay: 200 * time.Millisecond, Quotas: AWSQuotas()}
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -50,7 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.CustomHealthDelay < 0 || o.OperationDelay < 0 {
 		return o, fmt.Errorf("a delay is negative: custom health %s, operation %s", o.CustomHealthDelay, o.OperationDelay)
 	}
-	return o, nil
+	return o, o.Quotas.check()
 }
 
 // Registry is one account's Cloud Map in one region. Its methods may be called
