@@ -125,8 +125,16 @@ func fitAttributes(attrs map[string]string, svc *Service) error {
 		return missing(AttrPort, "SRV")
 	case svc.DNS.Has(RecordSRV) && !has(AttrIPv4) && !has(AttrIPv6):
 		return missing(AttrIPv4+" or "+AttrIPv6, "SRV")
+	case svc.HealthCheck != nil && !has(AttrPort):
+		return unchecked(AttrPort, svc)
+	case svc.HealthCheck != nil && !has(AttrIPv4) && !has(AttrIPv6):
+		return unchecked(AttrIPv4+" or "+AttrIPv6, svc)
 	}
 	return nil
+}
+
+func unchecked(key string, svc *Service) error {
+	return invalid("Attributes", "%s is required: service %s has a HealthCheckConfig", key, svc.ID)
 }
 
 // fitAlias checks an instance that is an alias of a load balancer.

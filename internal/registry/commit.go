@@ -80,10 +80,18 @@ func (r *Registry) commit(writers []*writer) {
 	}
 	r.published.update(b)
 	if b.sooner {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+		nudge(r.wake)
+	}
+	if b.checked {
+		nudge(r.checkedChanged)
+	}
+}
+
+// nudge leaves one word in a channel that holds one.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -98,6 +106,7 @@ type batch struct {
 	operations map[string]bool // ids of operations that changed; forgotten ones included
 	namespaces bool            // some namespace changed
 	sooner     bool            // the next due time came nearer
+	checked    bool            // what Checked answers may have changed
 	err        error           // the first row that could not be encoded
 }
 

@@ -131,8 +131,6 @@ func TestServiceConstraints(t *testing.T) {
 		{"Type: \"DNS\" is not HTTP", registry.NewService{NamespaceID: http, Name: "a", Type: "DNS"}},
 		{"FailureThreshold: 0", registry.NewService{NamespaceID: http, Name: "a", CustomHealth: true, FailureThreshold: ptr(int32(0))}},
 		{"FailureThreshold: 11", registry.NewService{NamespaceID: http, Name: "a", CustomHealth: true, FailureThreshold: ptr(int32(11))}},
-		{"HealthCheckConfig: does not go together", registry.NewService{NamespaceID: http, Name: "a", CustomHealth: true, Route53Check: true}},
-		{"HealthCheckConfig: this registry makes no", registry.NewService{NamespaceID: http, Name: "a", Route53Check: true}},
 		{"DnsConfig: namespace", registry.NewService{NamespaceID: http, Name: "a", DNS: config("", registry.RecordA)}},
 		{"DnsConfig: is required", registry.NewService{NamespaceID: dns, Name: "a"}},
 		{"DnsConfig: a service of Type HTTP", registry.NewService{NamespaceID: dns, Name: "a", Type: "HTTP", DNS: config("", registry.RecordA)}},

@@ -107,9 +107,6 @@ func checkParameters(member string, attrs map[string]string) error {
 
 // healthy applies the filter to instances of the service.
 func (v *ServiceView) healthy(instances []*Instance, filter HealthFilter) ([]*Instance, error) {
-	with := func(h HealthStatus) []*Instance {
-		return keep(instances, func(i *Instance) bool { return i.Health == h })
-	}
 	switch filter {
 	case "", OnlyHealthy, OnlyUnhealthy, AnyHealth, HealthyOrElseAll:
 	default:
@@ -122,14 +119,14 @@ func (v *ServiceView) healthy(instances []*Instance, filter HealthFilter) ([]*In
 	case AnyHealth:
 		return instances, nil
 	case OnlyUnhealthy:
-		return with(Unhealthy), nil
+		return keep(instances, func(i *Instance) bool { return i.Health == Unhealthy }), nil
 	case HealthyOrElseAll:
-		if healthy := with(Healthy); len(healthy) > 0 {
+		if healthy := keep(instances, v.InPool); len(healthy) > 0 {
 			return healthy, nil
 		}
 		return instances, nil
 	}
-	return with(Healthy), nil
+	return keep(instances, v.InPool), nil
 }
 
 // matching returns the instances that have all of the attributes.

@@ -36,6 +36,7 @@ const (
 	defaultListPage  = 100
 	maxVPC           = maxResourceID
 	maxFailThreshold = 10
+	maxResourcePath  = 255
 )
 
 var (

@@ -55,10 +55,11 @@ type Operation struct {
 // operation is an Operation with what it still has to do. It is immutable.
 type operation struct {
 	Operation
-	Seq       uint64     `json:"seq"` // order of submission
-	Due       time.Time  `json:"due"` // when its effect applies
-	Namespace *Namespace `json:"namespace,omitempty"`
-	Instance  *Instance  `json:"instance,omitempty"`
+	Seq       uint64         `json:"seq"` // order of submission
+	Due       time.Time      `json:"due"` // when its effect applies
+	Namespace *Namespace     `json:"namespace,omitempty"`
+	Instance  *Instance      `json:"instance,omitempty"`
+	Change    *serviceChange `json:"change,omitempty"`
 	// NamespaceUpdate stays when it has applied: a late retry must find it.
 	NamespaceUpdate *NamespaceUpdate `json:"namespaceUpdate,omitempty"`
 }
@@ -160,6 +161,8 @@ func (b *batch) finish(id string) {
 		delete(b.population, op.NamespaceID)
 		b.namespaces = true
 		b.remove(bucketNamespaces, op.NamespaceID)
+	case UpdateServiceOp:
+		b.changeService(op.ServiceID, op.Change)
 	case RegisterInstanceOp:
 		b.byService[op.ServiceID].arrive(op.Targets[InstanceTarget])
 		inst := *op.Instance
@@ -167,14 +170,16 @@ func (b *batch) finish(id string) {
 		b.keepStatus(op.ServiceID, &inst)
 		b.putInstance(op.ServiceID, &inst)
 		b.bumpRevision(op.ServiceID)
+		b.noteChecked(op.ServiceID)
 	case DeregisterInstanceOp:
 		b.removeInstance(op.ServiceID, op.Targets[InstanceTarget])
 		b.bumpRevision(op.ServiceID)
+		b.noteChecked(op.ServiceID)
 	}
 	delete(b.inFlight, op.resource())
 	finished := *op
 	finished.Status, finished.UpdateDate = Success, stamp(b.now)
-	finished.Namespace, finished.Instance = nil, nil
+	finished.Namespace, finished.Instance, finished.Change = nil, nil, nil
 	b.putOperation(&finished)
 }
 

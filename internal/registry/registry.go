@@ -25,6 +25,9 @@ type Options struct {
 	// OperationDelay is how long an operation takes. Zero applies it before
 	// the call that submits it returns.
 	OperationDelay time.Duration
+	// UnknownIsUnhealthy keeps instances that Route 53 has not judged yet out of
+	// the answers to those who want healthy ones. AWS lets them in.
+	UnknownIsUnhealthy bool
 	// Quotas limit what the account may have; zero does not.
 	Quotas Quotas
 	// Assume chooses where AWS documents nothing.
@@ -76,6 +79,8 @@ type Registry struct {
 
 	published published     // what readers see
 	wake      chan struct{} // tells Run that the next due time came nearer
+
+	checkedChanged chan struct{} // see CheckedChanged
 }
 
 // Open returns the registry that Options describe, as it was when it was last
@@ -87,7 +92,8 @@ func Open(opts Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{opts: opts, wake: make(chan struct{}, 1)}
+	r := &Registry{opts: opts, wake: make(chan struct{}, 1), checkedChanged: make(chan struct{}, 1)}
+	r.published.unknownIsOut = opts.UnknownIsUnhealthy
 	if opts.Path != "" {
 		if r.store, err = openStore(opts.Path); err != nil {
 			return nil, err

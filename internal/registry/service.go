@@ -66,8 +66,11 @@ type Service struct {
 	DNS *DNSConfig `json:"dns,omitempty"`
 	// CustomHealth says that a third party reports the instances' health. It is
 	// set when the service is created and never changes.
-	CustomHealth bool              `json:"customHealth,omitempty"`
-	Tags         map[string]string `json:"tags,omitempty"`
+	CustomHealth bool `json:"customHealth,omitempty"`
+	// HealthCheck is the Route 53 check of each instance, or nil. A service has
+	// one of the two kinds of check, or none.
+	HealthCheck *HealthCheck      `json:"healthCheck,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 	// Attributes are what clients have written down about the service.
 	Attributes map[string]string `json:"attributes,omitempty"`
 	// Revision grows whenever an instance is registered or deregistered.
@@ -78,7 +81,7 @@ type Service struct {
 }
 
 // HasCheck reports whether instances have a health status other than UNKNOWN.
-func (s *Service) HasCheck() bool { return s.CustomHealth }
+func (s *Service) HasCheck() bool { return s.CustomHealth || s.HealthCheck != nil }
 
 // NewService is what CreateService needs to know.
 type NewService struct {
@@ -94,10 +97,9 @@ type NewService struct {
 	// FailureThreshold is checked and, as on AWS, has no effect.
 	CustomHealth     bool
 	FailureThreshold *int32
-	// Route53Check asks for a check that AWS itself makes, which is refused:
-	// nothing here would make it, and the status would be a fiction.
-	Route53Check bool
-	Tags         []Tag
+	// HealthCheck asks for Route 53 checks of the instances.
+	HealthCheck *NewHealthCheck
+	Tags        []Tag
 }
 
 func (n NewService) check() error {
@@ -108,16 +110,15 @@ func (n NewService) check() error {
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
 		checkTags(n.Tags),
+		n.HealthCheck.check(),
 	)
 	switch {
 	case err != nil:
 		return err
 	case n.Type != "" && n.Type != string(HTTPService):
 		return invalid("Type", "%.32q is not HTTP", n.Type)
-	case n.Route53Check && n.CustomHealth:
+	case n.HealthCheck != nil && n.CustomHealth:
 		return invalid("HealthCheckConfig", "does not go together with HealthCheckCustomConfig")
-	case n.Route53Check:
-		return invalid("HealthCheckConfig", "this registry makes no Route 53 health checks; use HealthCheckCustomConfig and a checker")
 	case n.FailureThreshold != nil:
 		err = between("HealthCheckCustomConfig.FailureThreshold", int64(*n.FailureThreshold), 1, maxFailThreshold)
 	}
@@ -136,10 +137,7 @@ func (c *DNSConfig) check() error {
 	}
 	var types []string
 	for _, rec := range c.Records {
-		if !slices.Contains([]RecordType{RecordA, RecordAAAA, RecordSRV, RecordCNAME}, rec.Type) {
-			return invalid("DnsConfig.DnsRecords.Type", "%q is none of A, AAAA, SRV, CNAME", rec.Type)
-		}
-		if err := between("DnsConfig.DnsRecords.TTL", rec.TTL, 0, maxTTL); err != nil {
+		if err := rec.check("DnsConfig.DnsRecords"); err != nil {
 			return err
 		}
 		types = append(types, string(rec.Type))
@@ -155,6 +153,17 @@ func (c *DNSConfig) check() error {
 	return nil
 }
 
+// check checks a record of the list that member names.
+func (rec DNSRecord) check(member string) error {
+	switch rec.Type {
+	case "":
+		return invalid(member+".Type", "is required")
+	case RecordA, RecordAAAA, RecordSRV, RecordCNAME:
+		return between(member+".TTL", rec.TTL, 0, maxTTL)
+	}
+	return invalid(member+".Type", "%.32q is none of A, AAAA, SRV, CNAME", rec.Type)
+}
+
 // fits refuses what a service of this namespace cannot have.
 func (n NewService) fits(ns *Namespace) error {
 	switch {
@@ -167,7 +176,7 @@ func (n NewService) fits(ns *Namespace) error {
 	case ns.Type != HTTPNamespace && n.Type == "" && n.DNS == nil:
 		return invalid("DnsConfig", "is required in the DNS namespace %s, except with Type HTTP", ns.ID)
 	}
-	return nil
+	return n.HealthCheck.fits(ns, n.DNS)
 }
 
 // CreateService creates a service and returns it. A call that repeats another's
@@ -211,7 +220,8 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 	svc := &Service{
 		ID: serviceID(ns.ID, n.Name), NamespaceID: ns.ID, Name: n.Name, Type: HTTPService,
 		Description: n.Description, CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(now),
-		CustomHealth: n.CustomHealth, Tags: tagMap(n.Tags), Revision: now.UnixMilli(), Request: fingerprint(n),
+		CustomHealth: n.CustomHealth, HealthCheck: n.HealthCheck.settings(), Tags: tagMap(n.Tags), Revision: now.UnixMilli(),
+		Request: fingerprint(n),
 	}
 	if n.DNS != nil {
 		svc.Type = DNSHTTPService
@@ -244,6 +254,9 @@ func (r *Registry) DeleteService(id string) error {
 		}
 		if n := len(svc.instances) + svc.registering; n > 0 {
 			return refuse(ResourceInUse, "service %s still has %d instances", id, n)
+		}
+		if busy := b.byOperation[b.inFlight[id]]; busy != nil {
+			return refuse(ResourceInUse, "service %s is being updated by operation %s", id, busy.ID)
 		}
 		delete(b.byService, id)
 		delete(b.byName, nameIn(b.byNamespace[svc.service.NamespaceID], svc.service.Name))

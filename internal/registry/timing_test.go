@@ -272,3 +272,42 @@ func TestOperationsAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestUpdateInFlight checks that a service takes one update at a time, cannot
+// be deleted meanwhile, and gets it after a restart too.
+func TestUpdateInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := registry.Options{Path: filepath.Join(t.TempDir(), "registry.db")}
+		r := must[*registry.Registry](t)(registry.Open(opts))
+		svc := must[*registry.Service](t)(r.CreateService(registry.NewService{
+			NamespaceID: newSpaces(t, r).private, Name: "web", DNS: records(registry.RecordA)})).ID
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		opts.OperationDelay = time.Second
+		r = must[*registry.Registry](t)(registry.Open(opts))
+		u := registry.ServiceUpdate{ID: svc, Description: "new", Records: records(registry.RecordA).Records}
+		first := must[string](t)(r.UpdateService(u))
+		_, err := r.UpdateService(u)
+		refused(t, err, registry.DuplicateRequest, first)
+		refused(t, r.DeleteService(svc), registry.ResourceInUse, first)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r = open(t, opts)
+		run(t, r)
+		_, err = r.UpdateService(u)
+		refused(t, err, registry.DuplicateRequest, first)
+		if got := r.View(svc).Description; got != "" {
+			t.Errorf("description is %q before its time", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := r.View(svc).Description; got != "new" {
+			t.Errorf("description is %q", got)
+		}
+		if err := r.DeleteService(svc); err != nil {
+			t.Error(err)
+		}
+	})
+}

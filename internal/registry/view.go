@@ -15,6 +15,8 @@ type ServiceView struct {
 	*Service
 	// Instances are in order of their ids. Operations in flight do not show.
 	Instances []*Instance
+
+	unknownIsOut bool // Options.UnknownIsUnhealthy
 }
 
 // Instance is the instance of that id, or nil.
@@ -27,6 +29,8 @@ func (v *ServiceView) Instance(id string) *Instance {
 
 // published is what readers see: the state as of the last commit.
 type published struct {
+	unknownIsOut bool // Options.UnknownIsUnhealthy; never changes
+
 	namespaces atomic.Pointer[namespaceIndex]
 	services   atomic.Pointer[serviceIndex]
 
@@ -46,15 +50,18 @@ type namespaceIndex struct {
 // serviceIndex holds a cell per service. Services come and go in place; the
 // index as a whole is replaced only when the state is loaded anew.
 type serviceIndex struct {
+	unknownIsOut bool
+
 	byID   sync.Map                       // string -> *serviceCell
 	byName sync.Map                       // serviceName -> *serviceCell
 	sorted atomic.Pointer[[]*serviceCell] // by id; the slice is immutable
 }
 
 type serviceCell struct {
-	id   string
-	name serviceName
-	view atomic.Pointer[ServiceView]
+	id           string
+	name         serviceName
+	unknownIsOut bool
+	view         atomic.Pointer[ServiceView]
 }
 
 // serviceName is unique in the registry. In DNS namespaces names that differ
@@ -91,7 +98,7 @@ func indexNamespaces(byID map[string]*Namespace) *namespaceIndex {
 
 // replace publishes the whole of a state.
 func (p *published) replace(st *state) {
-	ix := new(serviceIndex)
+	ix := &serviceIndex{unknownIsOut: p.unknownIsOut}
 	cells := make([]*serviceCell, 0, len(st.byService))
 	for id, svc := range st.byService {
 		cells = append(cells, ix.add(id, svc, st.byNamespace[svc.service.NamespaceID]))
@@ -132,7 +139,7 @@ func (p *published) update(b *batch) {
 
 // add makes the cell of a service and files it, but not in the sorted list.
 func (ix *serviceIndex) add(id string, svc *serviceState, ns *Namespace) *serviceCell {
-	cell := &serviceCell{id: id, name: nameIn(ns, svc.service.Name)}
+	cell := &serviceCell{id: id, name: nameIn(ns, svc.service.Name), unknownIsOut: ix.unknownIsOut}
 	cell.show(svc)
 	ix.byID.Store(id, cell)
 	ix.byName.Store(cell.name, cell)
@@ -162,7 +169,7 @@ func findCell(sorted []*serviceCell, id string) (int, bool) {
 // show publishes the service as it is; its instance list is shared from then on.
 func (c *serviceCell) show(svc *serviceState) {
 	svc.shared = true
-	c.view.Store(&ServiceView{Service: svc.service, Instances: svc.instances})
+	c.view.Store(&ServiceView{Service: svc.service, Instances: svc.instances, unknownIsOut: c.unknownIsOut})
 }
 
 // updateOperations shows the operations that the batch touched.

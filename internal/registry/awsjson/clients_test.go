@@ -274,6 +274,14 @@ func (w walk) do(operation string, in members) (out members) {
 	return out
 }
 
+// begin makes a call that has to return an operation.
+func (w walk) begin(operation string, in members) {
+	w.t.Helper()
+	if id, _ := w.do(operation, in)["OperationId"].(string); id == "" {
+		w.t.Errorf("%s returned no operation", operation)
+	}
+}
+
 // done makes a call and asks for its operation, which has to be done.
 func (w walk) done(operation string, in members) (targets members) {
 	w.t.Helper()
@@ -317,9 +325,9 @@ func (w walk) all() {
 	http := w.done("CreateHttpNamespace", members{"Name": "shop", "Description": "ours", "Tags": tags, "CreatorRequestId": "one"})["NAMESPACE"]
 	private := w.done("CreatePrivateDnsNamespace", members{"Name": "shop.internal", "Vpc": "vpc-1", "Properties": soa(30)})["NAMESPACE"]
 	public := w.done("CreatePublicDnsNamespace", members{"Name": "shop.example"})["NAMESPACE"]
-	w.done("UpdateHttpNamespace", members{"Id": http, "Namespace": members{"Description": "theirs"}})
-	w.done("UpdatePrivateDnsNamespace", members{"Id": private, "Namespace": members{"Properties": soa(60)}})
-	w.done("UpdatePublicDnsNamespace", members{"Id": public, "Namespace": members{"Description": "open", "Properties": soa(90)}})
+	w.begin("UpdateHttpNamespace", members{"Id": http, "Namespace": members{"Description": "theirs"}})
+	w.begin("UpdatePrivateDnsNamespace", members{"Id": private, "Namespace": members{"Properties": soa(60)}})
+	w.begin("UpdatePublicDnsNamespace", members{"Id": public, "Namespace": members{"Description": "open", "Properties": soa(90)}})
 	got := w.do("GetNamespace", members{"Id": private})
 	w.expect(got, float64(60), "Namespace", "Properties", "DnsProperties", "SOA", "TTL")
 	w.recent(at(got, "Namespace", "CreateDate"))
@@ -330,7 +338,7 @@ func (w walk) all() {
 	w.services(http, private)
 
 	for _, id := range []any{http, private, public} {
-		w.done("DeleteNamespace", members{"Id": id})
+		w.begin("DeleteNamespace", members{"Id": id})
 	}
 	w.expect(w.do("ListOperations", members{"MaxResults": 1}), "SUCCESS", "Operations", 0, "Status")
 }
@@ -343,7 +351,8 @@ func (w walk) services(http, private any) {
 	records := func(ttl int) []any { return []any{members{"Type": "A", "TTL": ttl}} }
 	web := at(w.do("CreateService", members{"Name": "web", "NamespaceId": private, "DnsConfig": members{"DnsRecords": records(10)}}), "Service", "Id")
 	w.refused("CreateService", members{"Name": "api", "NamespaceId": http}, "ServiceAlreadyExists", "ServiceArn", arn)
-	w.expect(w.do("GetService", members{"Id": web}), float64(10), "Service", "DnsConfig", "DnsRecords", 0, "TTL")
+	w.begin("UpdateService", members{"Id": web, "Service": members{"Description": "pages", "DnsConfig": members{"DnsRecords": records(20)}}})
+	w.expect(w.do("GetService", members{"Id": web}), float64(20), "Service", "DnsConfig", "DnsRecords", 0, "TTL")
 	w.expect(w.do("ListServices", members{"Filters": []any{members{"Name": "NAMESPACE_ID", "Values": []any{http}}}}), "api", "Services", 0, "Name")
 
 	w.do("TagResource", members{"ResourceARN": arn, "Tags": []any{members{"Key": "stage", "Value": ""}, members{"Key": "team", "Value": "x"}}})
@@ -355,8 +364,8 @@ func (w walk) services(http, private any) {
 		w.expect(w.do("GetServiceAttributes", members{"ServiceId": api}), "80", "ServiceAttributes", "Attributes", "port")
 	}
 
-	w.done("RegisterInstance", members{"ServiceId": api, "InstanceId": "i-1", "Attributes": members{"AWS_INSTANCE_IPV4": "10.0.0.1", "zone": "a"}})
-	w.done("RegisterInstance", members{"ServiceId": web, "InstanceId": "i-2", "Attributes": members{"AWS_INSTANCE_IPV4": "10.0.0.2"}})
+	w.begin("RegisterInstance", members{"ServiceId": api, "InstanceId": "i-1", "Attributes": members{"AWS_INSTANCE_IPV4": "10.0.0.1", "zone": "a"}})
+	w.begin("RegisterInstance", members{"ServiceId": web, "InstanceId": "i-2", "Attributes": members{"AWS_INSTANCE_IPV4": "10.0.0.2"}})
 	w.refused("RegisterInstance", members{"ServiceId": web, "InstanceId": "a b", "Attributes": members{"k": "v"}}, "InvalidInput", "", nil)
 	w.expect(w.do("GetInstance", members{"ServiceId": api, "InstanceId": "i-1"}), "a", "Instance", "Attributes", "zone")
 	w.expect(w.do("ListInstances", members{"ServiceId": api}), "i-1", "Instances", 0, "Id")
@@ -371,8 +380,8 @@ func (w walk) services(http, private any) {
 	}
 	w.refused("GetInstance", members{"ServiceId": api, "InstanceId": "gone"}, "InstanceNotFound", "", nil)
 	w.refused("DeleteService", members{"Id": api}, "ResourceInUse", "", nil)
-	w.done("DeregisterInstance", members{"ServiceId": api, "InstanceId": "i-1"})
-	w.done("DeregisterInstance", members{"ServiceId": web, "InstanceId": "i-2"})
+	w.begin("DeregisterInstance", members{"ServiceId": api, "InstanceId": "i-1"})
+	w.begin("DeregisterInstance", members{"ServiceId": web, "InstanceId": "i-2"})
 	w.do("DeleteService", members{"Id": api})
 	w.do("DeleteService", members{"Id": web})
 }

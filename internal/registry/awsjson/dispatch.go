@@ -40,6 +40,7 @@ func operations() map[string]operation {
 		"CreateService": call(createService),
 		"DeleteService": call(deleteService),
 		"GetService":    call(getService),
+		"UpdateService": call(updateService),
 		"ListServices":  call(listServices),
 
 		"GetServiceAttributes":    call(getServiceAttributes),

@@ -18,17 +18,16 @@ func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.Creat
 		Description:      value(in.Description),
 		CreatorRequestID: value(in.CreatorRequestId),
 		Type:             string(in.Type),
-		Route53Check:     in.HealthCheckConfig != nil,
+		HealthCheck:      checkIn(in.HealthCheckConfig),
 		Tags:             tags,
 	}
 	if c := in.DnsConfig; c != nil {
 		n.DNS = &registry.DNSConfig{RoutingPolicy: registry.RoutingPolicy(c.RoutingPolicy)}
-		for _, rec := range c.DnsRecords {
-			if rec.TTL == nil {
-				return nil, missing("DnsConfig.DnsRecords.TTL")
-			}
-			n.DNS.Records = append(n.DNS.Records, registry.DNSRecord{Type: registry.RecordType(rec.Type), TTL: *rec.TTL})
+		records, err := recordsIn("DnsConfig.DnsRecords", c.DnsRecords)
+		if err != nil {
+			return nil, err
 		}
+		n.DNS.Records = records
 		n.DNSNamespaceID = value(c.NamespaceId)
 	}
 	if c := in.HealthCheckCustomConfig; c != nil {
@@ -39,6 +38,43 @@ func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.Creat
 		return nil, err
 	}
 	return &sd.CreateServiceOutput{Service: serviceOut(reg, &registry.ServiceView{Service: svc})}, nil
+}
+
+func updateService(reg *registry.Registry, in *sd.UpdateServiceInput) (*sd.UpdateServiceOutput, error) {
+	if in.Service == nil {
+		return nil, missing("Service")
+	}
+	u := registry.ServiceUpdate{
+		ID: value(in.Id), Description: value(in.Service.Description), HealthCheck: checkIn(in.Service.HealthCheckConfig),
+	}
+	if c := in.Service.DnsConfig; c != nil {
+		records, err := recordsIn("Service.DnsConfig.DnsRecords", c.DnsRecords)
+		if err != nil {
+			return nil, err
+		}
+		u.Records = records
+	}
+	id, err := reg.UpdateService(u)
+	return &sd.UpdateServiceOutput{OperationId: &id}, err
+}
+
+// recordsIn is never nil: a DnsConfig without records is one.
+func recordsIn(member string, records []types.DnsRecord) ([]registry.DNSRecord, error) {
+	out := make([]registry.DNSRecord, 0, len(records))
+	for _, rec := range records {
+		if rec.TTL == nil {
+			return nil, missing(member + ".TTL")
+		}
+		out = append(out, registry.DNSRecord{Type: registry.RecordType(rec.Type), TTL: *rec.TTL})
+	}
+	return out, nil
+}
+
+func checkIn(c *types.HealthCheckConfig) *registry.NewHealthCheck {
+	if c == nil {
+		return nil
+	}
+	return &registry.NewHealthCheck{Type: string(c.Type), ResourcePath: value(c.ResourcePath), FailureThreshold: c.FailureThreshold}
 }
 
 func deleteService(reg *registry.Registry, in *sd.DeleteServiceInput) (*sd.DeleteServiceOutput, error) {
@@ -67,7 +103,7 @@ func listServices(reg *registry.Registry, in *sd.ListServicesInput) (*sd.ListSer
 		s := serviceOut(reg, view)
 		out.Services = append(out.Services, types.ServiceSummary{
 			Arn: s.Arn, CreateDate: s.CreateDate, CreatedByAccount: s.CreatedByAccount, Description: s.Description,
-			DnsConfig: s.DnsConfig, HealthCheckCustomConfig: s.HealthCheckCustomConfig, Id: s.Id,
+			DnsConfig: s.DnsConfig, HealthCheckConfig: s.HealthCheckConfig, HealthCheckCustomConfig: s.HealthCheckCustomConfig, Id: s.Id,
 			InstanceCount: s.InstanceCount, Name: s.Name, ResourceOwner: s.ResourceOwner, Type: s.Type,
 		})
 	}
@@ -85,6 +121,11 @@ func serviceOut(reg *registry.Registry, view *registry.ServiceView) *types.Servi
 		out.DnsConfig = &types.DnsConfig{NamespaceId: &svc.NamespaceID, RoutingPolicy: types.RoutingPolicy(svc.DNS.RoutingPolicy)}
 		for _, rec := range svc.DNS.Records {
 			out.DnsConfig.DnsRecords = append(out.DnsConfig.DnsRecords, types.DnsRecord{Type: types.RecordType(rec.Type), TTL: &rec.TTL})
+		}
+	}
+	if c := svc.HealthCheck; c != nil {
+		out.HealthCheckConfig = &types.HealthCheckConfig{
+			Type: types.HealthCheckType(c.Type), ResourcePath: text(c.ResourcePath), FailureThreshold: count(c.FailureThreshold),
 		}
 	}
 	if svc.CustomHealth {

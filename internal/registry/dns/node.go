@@ -110,7 +110,7 @@ func (n node) draw(k kind, pick func(int) int) ([]record, []*registry.Instance) 
 	}
 	if n.svc.HasCheck() {
 		healthy := slices.DeleteFunc(slices.Clone(n.svc.Instances), func(i *registry.Instance) bool {
-			return i.Health == registry.Unhealthy
+			return !n.svc.InPool(i)
 		})
 		if records, from := n.drawFrom(healthy, k, pick); len(records) > 0 {
 			return records, from
