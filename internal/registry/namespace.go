@@ -58,7 +58,7 @@ func (n NewNamespace) check() error {
 		n.Type.checkName(n.Name),
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
-		checkTags(n.Tags),
+		checkTags(n.Name, n.Tags),
 	)
 	if err != nil || n.Type == HTTPNamespace {
 		return err

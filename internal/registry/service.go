@@ -109,7 +109,7 @@ func (n NewService) check() error {
 		required("NamespaceId", cmp.Or(n.NamespaceID, n.DNSNamespaceID), maxARN),
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
-		checkTags(n.Tags),
+		checkTags(n.Name, n.Tags),
 		n.HealthCheck.check(),
 	)
 	switch {

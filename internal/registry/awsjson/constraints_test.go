@@ -261,6 +261,16 @@ func TestConstraints(t *testing.T) {
 // none, and its message.
 func post(t *testing.T, face http.Handler, operation string, in members) (code, message string) {
 	t.Helper()
+	w := send(t, face, operation, in)
+	if w.Code == http.StatusOK {
+		return "", ""
+	}
+	body := refusal(t, w)
+	return body["__type"], body["Message"]
+}
+
+func send(t *testing.T, face http.Handler, operation string, in members) *httptest.ResponseRecorder {
+	t.Helper()
 	raw, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
@@ -269,17 +279,16 @@ func post(t *testing.T, face http.Handler, operation string, in members) (code, 
 	r.Header.Set("X-Amz-Target", target+operation)
 	w := httptest.NewRecorder()
 	face.ServeHTTP(w, r)
-	if w.Code == http.StatusOK {
-		return "", ""
+	return w
+}
+
+// refusal is the body of an error.
+func refusal(t *testing.T, w *httptest.ResponseRecorder) (body map[string]string) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != http.StatusBadRequest {
+		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
-	var refusal struct {
-		Type    string `json:"__type"`
-		Message string
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil {
-		t.Fatalf("%s: %v", w.Body, err)
-	}
-	return refusal.Type, refusal.Message
+	return body
 }
 
 // furnished is the face of a registry that has one of everything.
@@ -299,10 +308,11 @@ func furnish(t *testing.T, reg *registry.Registry) (n names) {
 		return must[*registry.Operation](t)(reg.Operation(n.operation, "")).Targets[registry.NamespaceTarget]
 	}
 	service := func(new registry.NewService) string { return must[*registry.Service](t)(reg.CreateService(new)).ID }
-	n.http = namespace(registry.NewNamespace{Name: "shop", Type: registry.HTTPNamespace})
-	n.private = namespace(registry.NewNamespace{Name: "shop.internal", Type: registry.DNSPrivateNamespace, VPC: "vpc-1"})
-	n.public = namespace(registry.NewNamespace{Name: "shop.example", Type: registry.DNSPublicNamespace})
-	n.api = service(registry.NewService{Name: "api", NamespaceID: n.http, CustomHealth: true})
+	n.http = namespace(registry.NewNamespace{Name: "shop", Type: registry.HTTPNamespace, CreatorRequestID: "made"})
+	n.spare = namespace(registry.NewNamespace{Name: "spare", Type: registry.HTTPNamespace})
+	n.private = namespace(registry.NewNamespace{Name: "shop.internal", Type: registry.DNSPrivateNamespace, VPC: "vpc-1", CreatorRequestID: "made"})
+	n.public = namespace(registry.NewNamespace{Name: "shop.example", Type: registry.DNSPublicNamespace, CreatorRequestID: "made"})
+	n.api = service(registry.NewService{Name: "api", NamespaceID: n.http, CustomHealth: true, CreatorRequestID: "made"})
 	dns := &registry.DNSConfig{Records: []registry.DNSRecord{{Type: registry.RecordA, TTL: 60}}}
 	n.web = service(registry.NewService{Name: "web", NamespaceID: n.private, DNS: dns})
 	n.open = service(registry.NewService{Name: "open", NamespaceID: n.public, DNS: dns})

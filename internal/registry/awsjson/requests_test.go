@@ -3,6 +3,7 @@ package awsjson_test
 // names are resources that requests can name.
 type names struct {
 	http, private, public string // namespaces
+	spare                 string // a namespace without services
 	api, web, open        string // services: with custom health, with A records, in a public namespace
 	instance              string // of api
 	operation             string
