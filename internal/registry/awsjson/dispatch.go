@@ -23,6 +23,8 @@ func call[In, Out any](do func(*registry.Registry, *In) (*Out, error)) operation
 	}
 }
 
+//go:generate go test . -run IsCurrent -update
+
 // operations is the table of all operations that are offered, by the name that
 // stands in X-Amz-Target.
 func operations() map[string]operation {

@@ -159,8 +159,8 @@ var impossible = map[string]map[string]string{
 	"UpdatePublicDnsNamespace":  {"ResourceInUse": "what is in use can be updated; an operation in flight is a DuplicateRequest"},
 	"RegisterInstance":          {"ResourceInUse": "an instance has no parts that could be in use"},
 	"DeregisterInstance":        {"ResourceInUse": "an instance has no parts that could be in use"},
-	"DiscoverInstances":         {"RequestLimitExceeded": "only a registry that throttles says so; the registry behind it does not"},
-	"DiscoverInstancesRevision": {"RequestLimitExceeded": "only a registry that throttles says so; the registry behind it does not"},
+	"DiscoverInstances":         {"RequestLimitExceeded": "not by itself; where throttling is switched on, the door in front of the registry says so"},
+	"DiscoverInstancesRevision": {"RequestLimitExceeded": "not by itself; where throttling is switched on, the door in front of the registry says so"},
 }
 
 // TestModelledErrors makes a mistake for every error that AWS's model has. The
