@@ -1,18 +1,27 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which some tests drive from outside are here:
-# the AWS command line, boto3, and a browser. The test suite itself needs none
+# the AWS command line, boto3, the JavaScript SDK, and a browser. The test suite itself needs none
 # of them to compile, so this stays out of `go test`; `make test` calls it first.
 #
-# A missing component is installed when that can be done without asking (root,
-# on a system with apt-get). Otherwise the script names what is missing and how
+# A missing component is installed when that can be done without asking: Debian's
+# packages by root, npm's by anybody, outside the repository. Otherwise the script names what is missing and how
 # to get it, and exits 1.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Where internal/component looks for npm's packages: os.UserCacheDir.
+case $(uname) in
+Darwin) cache=$HOME/Library/Caches ;;
+*) cache=${XDG_CACHE_HOME:-$HOME/.cache} ;;
+esac
+js=$cache/mapwarden/js
 
 # component, the command that proves it is here, its Debian package.
 # A proof runs the thing: a shim on the PATH is not yet a working program.
 components=(
   "aws|aws --version|awscli"
   "boto3|python3 -c 'import boto3' || /usr/bin/python3 -c 'import boto3'|python3-boto3"
+  "node|node -e 'if (parseInt(process.versions.node) < 20) throw 20' && npm --version|nodejs npm"
   "chromium|chromium --version || chromium-browser --version || google-chrome --version|chromium"
 )
 
@@ -29,15 +38,36 @@ look() {
     if bash -c "$proof" >/dev/null 2>&1; then
       echo "component $name: here"
     else
-      echo "component $name: missing (Debian package $package)"
+      echo "component $name: missing (Debian: $package)"
       missing+=("$name")
-      packages+=("$package")
+      read -ra each <<<"$package"
+      packages+=("${each[@]}")
     fi
   done
 }
 
+js_here() {
+  cmp -s internal/component/js/package-lock.json "$js/package-lock.json" &&
+    node -e "require('$js/node_modules/@aws-sdk/client-servicediscovery')"
+}
+
+# install_js takes the versions of the lock file, which pins them by digest.
+install_js() {
+  if js_here 2>/dev/null; then
+    echo "component js: here"
+    return
+  fi
+  local start=$SECONDS
+  mkdir -p "$js"
+  cp internal/component/js/package.json internal/component/js/package-lock.json "$js/"
+  npm ci --prefix "$js" --ignore-scripts --no-audit --no-fund >/dev/null
+  js_here
+  echo "component js: installed in $js in $((SECONDS - start)) s"
+}
+
 look
 if ((${#missing[@]} == 0)); then
+  install_js
   exit 0
 fi
 
@@ -57,3 +87,4 @@ if ((${#missing[@]} > 0)); then
   echo "scripts/components.sh: still missing after the installation: ${missing[*]}" >&2
   exit 1
 fi
+install_js

@@ -40,6 +40,7 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
 	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
 	f.checks.add(c, &f.options)
+	f.addRules(c)
 }
 
 // servedRegistry is a registry with its listeners open.

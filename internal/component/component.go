@@ -1,5 +1,5 @@
 // Package component finds the programs that some tests drive from outside: the
-// AWS command line, boto3, a browser. It decides what happens where one is
+// AWS command line, boto3, the JavaScript SDK, a browser. It decides what happens where one is
 // missing: with MAPWARDEN_COMPONENTS=required in the environment the test fails,
 // which is how `make test` and CI run; without it the test is left out and says
 // so. It installs nothing (scripts/components.sh does) and ships in no binary.
@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -19,6 +21,7 @@ type Name string
 const (
 	AWS      Name = "aws"      // the AWS command line, version 1 or 2: the path of aws
 	Boto3    Name = "boto3"    // the Python SDK: the path of a python3 that imports it
+	JS       Name = "js"       // the JavaScript SDK: the path of a node that finds it in JSModules
 	Chromium Name = "chromium" // a headless browser: its path; root must pass --no-sandbox
 )
 
@@ -31,18 +34,32 @@ const env = "MAPWARDEN_COMPONENTS"
 type recipe struct {
 	candidates []string // programs
 	proof      []string // arguments that prove one
-	debian     string
+	get        string   // how it is had, other than by make components
 }
 
 var recipes = map[Name]recipe{
-	AWS:      {[]string{"aws"}, []string{"--version"}, "awscli"},
-	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, "python3-boto3"},
-	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, "chromium"},
+	AWS:      {[]string{"aws"}, []string{"--version"}, "apt-get install awscli"},
+	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, "apt-get install python3-boto3"},
+	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, "node 20 and npm"},
+	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, "apt-get install chromium"},
+}
+
+const jsPackage = "@aws-sdk/client-servicediscovery"
+
+// JSModules is the directory of the JavaScript packages, for NODE_PATH.
+// scripts/components.sh fills it: from js/package-lock.json, outside the
+// repository.
+func JSModules() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "mapwarden", "js", "node_modules")
 }
 
 // Need returns the program of component c. Where it is missing the test ends
 // here: failed when components are required, otherwise left out with a line
-// that names the test, the component and the Debian package.
+// that names the test, the component and how to get it.
 func Need(t testing.TB, c Name) string {
 	t.Helper()
 	r, ok := recipes[c]
@@ -53,7 +70,7 @@ func Need(t testing.TB, c Name) string {
 	if ok {
 		return path
 	}
-	line := fmt.Sprintf("%s needs %s (apt-get install %s, or make components)", t.Name(), c, r.debian)
+	line := fmt.Sprintf("%s needs %s (%s, or make components)", t.Name(), c, r.get)
 	if required(os.Getenv(env)) {
 		t.Fatal(line)
 	}

@@ -26,7 +26,7 @@ func checkAttributes(attrs map[string]string) error {
 	custom, total := 0, 0
 	for _, key := range sortedKeys(attrs) {
 		value := attrs[key]
-		if err := first(checkAttribute(key, value), checkReserved(key, value)); err != nil {
+		if err := first(checkAttribute("Attributes", key, value), checkReserved(key, value)); err != nil {
 			return err
 		}
 		total += len(key) + len(value)
@@ -75,8 +75,6 @@ func checkReserved(key, value string) error {
 		if value != Healthy.String() && value != Unhealthy.String() {
 			return invalid("Attributes", "%s %q is neither HEALTHY nor UNHEALTHY", key, value)
 		}
-	case AttrEC2:
-		return invalid("Attributes", "%s: this registry has no EC2 to ask for the address; register %s instead", key, AttrIPv4)
 	}
 	return nil
 }

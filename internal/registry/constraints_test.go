@@ -3,6 +3,7 @@ package registry_test
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -49,6 +50,12 @@ func TestNamespaceConstraints(t *testing.T) {
 		{"Tags.Value", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "a", Value: long(257)}} })},
 		{"Tags.Key: AWS:x", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "AWS:x"}} })},
 		{"Tags.Key: a stands twice", http(func(n *registry.NewNamespace) { n.Tags = []registry.Tag{{Key: "a"}, {Key: "a"}} })},
+		{"", registry.NewNamespace{Name: "Example.com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"com\" is not made of two or more labels", registry.NewNamespace{Name: "com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"a_b.com\"", registry.NewNamespace{Name: "a_b.com", Type: registry.DNSPublicNamespace}},
+		{"Name: \"-a.com\"", registry.NewNamespace{Name: "-a.com", Type: registry.DNSPublicNamespace}},
+		{"Name: has 254", registry.NewNamespace{Name: long(250) + ".com", Type: registry.DNSPublicNamespace}},
+		{"SOA.TTL: -1", registry.NewNamespace{Name: "b.com", Type: registry.DNSPublicNamespace, SOATTL: ptr(int64(-1))}},
 		{"Tags: 201 tags", http(func(n *registry.NewNamespace) { n.Tags = make([]registry.Tag, 201) })},
 	} {
 		_, err := r.CreateNamespace(tt.n)
@@ -72,6 +79,11 @@ func TestNamesOfNamespaces(t *testing.T) {
 	refused(t, err, registry.NamespaceAlreadyExists, second)
 	_, err = r.CreateNamespace(registry.NewNamespace{Name: "corp", Type: registry.HTTPNamespace})
 	refused(t, err, registry.NamespaceAlreadyExists, first)
+	public := registry.NewNamespace{Name: "corp.example", Type: registry.DNSPublicNamespace}
+	open := namespace(t, r, public)
+	_, err = r.CreateNamespace(public)
+	refused(t, err, registry.NamespaceAlreadyExists, open)
+	namespace(t, r, registry.NewNamespace{Name: "corp.example", Type: registry.DNSPrivateNamespace, VPC: "vpc-1"})
 	if ns := must[*registry.Namespace](t)(r.Namespace(second)); ns.HTTPName == "corp" || !strings.HasPrefix(ns.HTTPName, "corp-") {
 		t.Errorf("the second namespace has the HTTP name %s", ns.HTTPName)
 	}
@@ -81,7 +93,7 @@ func TestNamesOfNamespaces(t *testing.T) {
 	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "HTTP_NAME", Values: []string{"corp"}}}); err != nil || len(list) != 1 {
 		t.Errorf("HTTP_NAME corp = %v, %v", list, err)
 	}
-	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "NAME", Values: []string{"co"}, Condition: "BEGINS_WITH"}}); err != nil || len(list) != 2 {
+	if list, _, err := r.Namespaces(registry.Page{}, []registry.Filter{{Name: "NAME", Values: []string{"corp"}, Condition: "BEGINS_WITH"}}); err != nil || len(list) != 4 {
 		t.Errorf("NAME beginning with co = %v, %v", list, err)
 	}
 }
@@ -113,6 +125,9 @@ func TestServiceConstraints(t *testing.T) {
 		{"Name: \"a b\"", registry.NewService{NamespaceID: http, Name: "a b"}},
 		{"Name: \"" + label + "x\"", registry.NewService{NamespaceID: http, Name: label + "x"}},
 		{"NamespaceId: is required", registry.NewService{Name: "a"}},
+		{"", registry.NewService{DNSNamespaceID: dns, Name: "old", DNS: config("", registry.RecordA)}},
+		{"DnsConfig.NamespaceId: has 65", registry.NewService{DNSNamespaceID: long(65), NamespaceID: dns, Name: "a", DNS: config("", registry.RecordA)}},
+		{"is another namespace", registry.NewService{DNSNamespaceID: http, NamespaceID: r.ARN(dns), Name: "a", DNS: config("", registry.RecordA)}},
 		{"Type: \"DNS\" is not HTTP", registry.NewService{NamespaceID: http, Name: "a", Type: "DNS"}},
 		{"FailureThreshold: 0", registry.NewService{NamespaceID: http, Name: "a", CustomHealth: true, FailureThreshold: ptr(int32(0))}},
 		{"FailureThreshold: 11", registry.NewService{NamespaceID: http, Name: "a", CustomHealth: true, FailureThreshold: ptr(int32(11))}},
@@ -173,7 +188,7 @@ func TestServiceIDs(t *testing.T) {
 }
 
 func TestAttributeConstraints(t *testing.T) {
-	r := open(t, registry.Options{})
+	r := open(t, registry.Options{EC2Addresses: map[string]netip.Addr{"i-1": netip.MustParseAddr("10.0.0.9")}})
 	http := namespace(t, r, registry.NewNamespace{Name: "h", Type: registry.HTTPNamespace})
 	dns := namespace(t, r, registry.NewNamespace{Name: "d", Type: registry.DNSPrivateNamespace, VPC: "v"})
 	create := func(n registry.NewService) string { return must[*registry.Service](t)(r.CreateService(n)).ID }
@@ -229,7 +244,10 @@ func TestAttributeConstraints(t *testing.T) {
 		{plain, map[string]string{registry.AttrPort: "65536"}, "is not a port"},
 		{plain, map[string]string{registry.AttrPort: "+80"}, "is not a port"},
 		{plain, map[string]string{registry.AttrCNAME: "a..b"}, "is not a domain name"},
-		{plain, map[string]string{registry.AttrEC2: "i-1"}, "no EC2"},
+		{plain, map[string]string{registry.AttrEC2: "i-2"}, "AWS_EC2_INSTANCE_ID i-2: this registry does not know its address"},
+		{plain, map[string]string{registry.AttrEC2: "i-1", "k": "v"}, "k does not go together with AWS_EC2_INSTANCE_ID"},
+		{apiOnly, map[string]string{registry.AttrEC2: "i-1"}, "AWS_EC2_INSTANCE_ID is for HTTP namespaces"},
+		{checked, map[string]string{registry.AttrEC2: "i-1", registry.AttrInitHealth: "HEALTHY"}, ""},
 		{plain, map[string]string{registry.AttrInitHealth: "HEALTHY"}, "AWS_INIT_HEALTH_STATUS is for services with HealthCheckCustomConfig"},
 		{plain, map[string]string{registry.AttrAlias: "elb.example.com"}, "AWS_ALIAS_DNS_NAME is for services with A"},
 		{checked, map[string]string{registry.AttrInitHealth: "UNHEALTHY"}, ""},
@@ -264,6 +282,10 @@ func TestAttributeConstraints(t *testing.T) {
 		_, err := r.Register(registry.Registration{ServiceID: plain, InstanceID: id, Attributes: map[string]string{}})
 		refused(t, err, registry.InvalidInput, says)
 	}
+	register(t, r, plain, "on-ec2", map[string]string{registry.AttrEC2: "i-1"})
+	if got := r.View(plain).Instance("on-ec2").Attributes[registry.AttrIPv4]; got != "10.0.0.9" {
+		t.Errorf("an EC2 instance has the address %q", got)
+	}
 	register(t, r, plain, "aZ09_/:.@-", nil)
 	_, err := r.Register(registry.Registration{ServiceID: "srv-none", InstanceID: "i", Attributes: map[string]string{}})
 	refused(t, err, registry.ServiceNotFound, "srv-none")
@@ -285,10 +307,10 @@ func TestListConstraints(t *testing.T) {
 		{list(registry.Page{Token: "!"}), "NextToken"},
 		{list(registry.Page{Token: long(4097)}), "NextToken: has 4097"},
 		{list(registry.Page{}, registry.Filter{Name: "COLOUR", Values: []string{"a"}}), "COLOUR"},
-		{list(registry.Page{}, registry.Filter{Name: "STATUS"}), "STATUS has no values"},
+		{list(registry.Page{}, registry.Filter{Name: "STATUS"}), "Filters.Values: is required"},
 		{list(registry.Page{}, registry.Filter{Name: "STATUS", Values: []string{"SUCCEED"}}), "STATUS is never"},
 		{list(registry.Page{}, registry.Filter{Name: "STATUS", Values: []string{"SUCCESS", "FAIL"}}), "exactly one value"},
-		{list(registry.Page{}, registry.Filter{Name: "STATUS", Values: []string{"SUCCESS"}, Condition: "BETWEEN"}), "condition"},
+		{list(registry.Page{}, registry.Filter{Name: "STATUS", Values: []string{"SUCCESS"}, Condition: "BETWEEN"}), "Filters.Condition: STATUS does not take"},
 		{list(registry.Page{}, registry.Filter{Name: "SERVICE_ID", Values: []string{""}}), "1 to 255"},
 		{list(registry.Page{}, registry.Filter{Name: "UPDATE_DATE", Values: []string{"1"}, Condition: "BETWEEN"}), "a start and an end"},
 		{list(registry.Page{}, registry.Filter{Name: "UPDATE_DATE", Values: []string{"a", "b"}, Condition: "BETWEEN"}), "epoch seconds"},

@@ -45,6 +45,9 @@ func (r *Registry) Discover(q Query) (Discovery, error) {
 			return Discovery{}, between("MaxResults", most, 1, maxDiscover)
 		}
 	}
+	if q.Health == "" && r.opts.Assume.DiscoverAll {
+		q.Health = AnyHealth
+	}
 	found, err := view.healthy(matching(view.Instances, q.Must), q.Health)
 	if err != nil {
 		return Discovery{}, err
@@ -68,8 +71,10 @@ func (r *Registry) DiscoverRevision(q Query) (int64, error) {
 func (r *Registry) lookup(q Query) (*ServiceView, error) {
 	err := first(
 		required("NamespaceName", q.Namespace, maxNameHTTP),
-		required("ServiceName", q.Service, maxServiceName),
+		checkServiceName("ServiceName", q.Service),
 		checkOwner(q.Owner),
+		checkParameters("QueryParameters", q.Must),
+		checkParameters("OptionalParameters", q.Prefer),
 	)
 	if err != nil {
 		return nil, err
@@ -86,6 +91,18 @@ func (r *Registry) lookup(q Query) (*ServiceView, error) {
 		return nil, refuse(ServiceNotFound, "no service %s in namespace %s", q.Service, q.Namespace)
 	}
 	return view, nil
+}
+
+func checkParameters(member string, attrs map[string]string) error {
+	if len(attrs) == 0 {
+		return nil
+	}
+	for _, key := range sortedKeys(attrs) {
+		if err := checkAttribute(member, key, attrs[key]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // healthy applies the filter to instances of the service.

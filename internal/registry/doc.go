@@ -6,8 +6,8 @@
 //
 // It is the semantics and the durability, and nothing else. It speaks no
 // protocol (packages awsjson and dns are its faces), probes nothing, asks no
-// other service, checks no credentials and enforces no AWS quota. It keeps the
-// settings and results of Route 53 health checks; somebody else makes them.
+// other service and checks no credentials. It keeps the settings and results of
+// Route 53 health checks; somebody else makes them.
 //
 // # Reading and writing
 //

@@ -22,6 +22,9 @@ const (
 	ServiceAlreadyExists   Code = "ServiceAlreadyExists"
 	ServiceNotFound        Code = "ServiceNotFound"
 	TooManyTags            Code = "TooManyTagsException"
+
+	ResourceLimitExceeded          Code = "ResourceLimitExceeded"
+	ServiceAttributesLimitExceeded Code = "ServiceAttributesLimitExceededException"
 )
 
 // Error is a refusal: the caller asked for something that Cloud Map would

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Filter narrows a listing. As on AWS it applies to a page after the page was
@@ -46,8 +47,11 @@ func compileFilters[T any](filters []Filter, rules map[string]filterRule[T]) (fu
 	var tests []func(T) bool
 	for _, f := range filters {
 		rule, known := rules[f.Name]
-		if !known {
-			return nil, invalid("Filters", "%q cannot be filtered by here", f.Name)
+		switch {
+		case f.Name == "":
+			return nil, invalid("Filters.Name", "is required")
+		case !known:
+			return nil, invalid("Filters.Name", "%.32q cannot be filtered by here", f.Name)
 		}
 		test, err := rule.compile(f)
 		if err != nil {
@@ -68,23 +72,23 @@ func compileFilters[T any](filters []Filter, rules map[string]filterRule[T]) (fu
 func (rule filterRule[T]) compile(f Filter) (func(T) bool, error) {
 	condition := conditionNames[f.Condition]
 	if condition == 0 || rule.conditions&condition == 0 {
-		return nil, invalid("Filters", "%s does not take the condition %q", f.Name, f.Condition)
+		return nil, invalid("Filters.Condition", "%s does not take %.32q", f.Name, f.Condition)
 	}
 	for _, v := range f.Values {
-		if v == "" || len(v) > maxFilterValue {
-			return nil, invalid("Filters", "a value of %s does not have 1 to %d characters", f.Name, maxFilterValue)
+		if v == "" || utf8.RuneCountInString(v) > maxFilterValue {
+			return nil, invalid("Filters.Values", "a value of %s does not have 1 to %d characters", f.Name, maxFilterValue)
 		}
 		if rule.values != nil && condition != beginsWith && !slices.Contains(rule.values, v) {
-			return nil, invalid("Filters", "%s is never %q but one of %s", f.Name, v, strings.Join(rule.values, ", "))
+			return nil, invalid("Filters.Values", "%s is never %q but one of %s", f.Name, v, strings.Join(rule.values, ", "))
 		}
 	}
 	switch {
 	case len(f.Values) == 0:
-		return nil, invalid("Filters", "%s has no values", f.Name)
+		return nil, invalid("Filters.Values", "is required, and %s has none", f.Name)
 	case condition == timeBetween:
 		return rule.compileBetween(f)
 	case condition != in && len(f.Values) != 1:
-		return nil, invalid("Filters", "%s takes exactly one value, not %d", f.Name, len(f.Values))
+		return nil, invalid("Filters.Values", "%s takes exactly one value, not %d", f.Name, len(f.Values))
 	case condition == beginsWith:
 		return func(item T) bool { return strings.HasPrefix(rule.of(item), f.Values[0]) }, nil
 	}
@@ -95,13 +99,13 @@ func (rule filterRule[T]) compile(f Filter) (func(T) bool, error) {
 // start first.
 func (rule filterRule[T]) compileBetween(f Filter) (func(T) bool, error) {
 	if len(f.Values) != 2 {
-		return nil, invalid("Filters", "BETWEEN takes a start and an end, not %d values", len(f.Values))
+		return nil, invalid("Filters.Values", "BETWEEN takes a start and an end, not %d values", len(f.Values))
 	}
 	var bounds [2]float64
 	for i, v := range f.Values {
 		seconds, err := strconv.ParseFloat(v, 64)
 		if err != nil {
-			return nil, invalid("Filters", "%s: %q is not a time in epoch seconds", f.Name, v)
+			return nil, invalid("Filters.Values", "%s: %q is not a time in epoch seconds", f.Name, v)
 		}
 		bounds[i] = seconds
 	}

@@ -86,6 +86,15 @@ func (r *Registry) SetCustomHealth(serviceID, instanceID string, to HealthStatus
 	})
 }
 
+// keepStatus gives an instance that is registered again the custom status that
+// it has, where that is assumed of AWS.
+func (b *batch) keepStatus(serviceID string, inst *Instance) {
+	svc := b.byService[serviceID]
+	if at, found := svc.find(inst.ID); found && b.opts.Assume.KeepStatus && svc.service.CustomHealth {
+		inst.Health, inst.Change = svc.instances[at].Health, svc.instances[at].Change
+	}
+}
+
 func (b *batch) submitHealth(serviceID string, inst *Instance, to HealthStatus) {
 	next := *inst
 	switch {
@@ -93,7 +102,7 @@ func (b *batch) submitHealth(serviceID string, inst *Instance, to HealthStatus) 
 		return
 	case inst.Change != nil:
 		next.Change = nil
-	case b.opts.CustomHealthDelay == 0:
+	case b.opts.CustomHealthDelay == 0, b.opts.Assume.RaiseAtOnce && to == Healthy:
 		next.Health = to
 	default:
 		next.Change = &StatusChange{To: to, Due: b.now.Add(b.opts.CustomHealthDelay)}
@@ -122,7 +131,8 @@ func (b *batch) settleHealth(serviceID, instanceID string) {
 }
 
 // Health returns a page of a service's instances for their health status: all
-// of them, or those whose ids are given, which must all be there.
+// of them, or those whose ids are given, which must all be there unless
+// Assumptions say otherwise.
 func (r *Registry) Health(serviceID string, instanceIDs []string, page Page) (found []*Instance, next string, err error) {
 	if instanceIDs == nil {
 		return r.Instances(serviceID, page)
@@ -139,7 +149,7 @@ func (r *Registry) Health(serviceID string, instanceIDs []string, page Page) (fo
 		if err := required("Instances", id, maxResourceID); err != nil {
 			return nil, "", err
 		}
-		if view.Instance(id) == nil {
+		if view.Instance(id) == nil && !r.opts.Assume.OmitMissing {
 			return nil, "", noInstance(view.ID, id)
 		}
 		chosen[id] = true

@@ -3,6 +3,7 @@ package registry
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,13 @@ func randomName(n int) string {
 	raw := make([]byte, n)
 	rand.Read(raw) // never fails since Go 1.24
 	return spell(raw)
+}
+
+// fingerprint is a function of the parameters of a call. Equal ones are the
+// same call, made again.
+func fingerprint(call any) string {
+	spelt, _ := json.Marshal(call) // plain structs always encode
+	return digestName(32, "call", string(spelt))
 }
 
 // digestName is n characters (at most 32) that depend on the parts alone.

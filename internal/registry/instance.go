@@ -39,14 +39,29 @@ func (n Registration) check() error {
 	return checkAttributes(n.Attributes)
 }
 
+// refuseEmpty refuses an empty value of an attribute.
+func (n Registration) refuseEmpty() error {
+	for _, key := range sortedKeys(n.Attributes) {
+		if n.Attributes[key] == "" {
+			return invalid("Attributes", "the value of %s is empty", key)
+		}
+	}
+	return nil
+}
+
 // Register submits the registration of an instance and returns the id of the
 // operation. An instance that is there already has all its attributes replaced
-// and its health status started anew. While an operation on the same instance
+// and, unless Assumptions say otherwise, its health status started anew. While an operation on the same instance
 // is in flight it is a DuplicateRequest, except that the same CreatorRequestID
 // with the same attributes returns that operation again.
 func (r *Registry) Register(n Registration) (operationID string, err error) {
 	if err := n.check(); err != nil {
 		return "", err
+	}
+	if r.opts.Assume.RefuseEmpty {
+		if err := n.refuseEmpty(); err != nil {
+			return "", err
+		}
 	}
 	n.ServiceID = r.idOf("service", n.ServiceID)
 	err = r.write(func(b *batch) error {
@@ -56,6 +71,9 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 		}
 		n.ServiceID = svc.service.ID // lets go of the request's copy
 		if err := fitAttributes(n.Attributes, svc.service); err != nil {
+			return err
+		}
+		if n.Attributes, err = b.withEC2Address(n.Attributes, svc.service); err != nil {
 			return err
 		}
 		if busy := b.byOperation[b.inFlight[instanceResource(n.ServiceID, n.InstanceID)]]; busy != nil {
@@ -69,6 +87,11 @@ func (r *Registry) Register(n Registration) (operationID string, err error) {
 			if op := b.byOperation[svc.instances[at].RegisteredBy]; op != nil {
 				operationID = op.ID
 				return nil
+			}
+		}
+		if _, found := svc.find(n.InstanceID); !found {
+			if err := b.roomForInstance(svc); err != nil {
+				return err
 			}
 		}
 		op := &operation{
@@ -159,7 +182,11 @@ func (b *batch) putInstance(serviceID string, inst *Instance) {
 }
 
 func (b *batch) removeInstance(serviceID, id string) {
-	b.byService[serviceID].delete(id)
+	svc := b.byService[serviceID]
+	if _, there := svc.find(id); there {
+		b.population[svc.service.NamespaceID]--
+	}
+	svc.delete(id)
 	b.services[serviceID] = true
 	b.remove(bucketInstances, instanceResource(serviceID, id))
 }

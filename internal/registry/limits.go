@@ -12,12 +12,13 @@ const (
 	maxResourceID    = 64
 	maxDescription   = 1024
 	maxNameHTTP      = 1024
-	maxNamePrivate   = 253
+	maxNameDNS       = 253
 	maxServiceName   = 127
 	maxAttrKey       = 255
 	maxAttrValue     = 1024
 	maxAttrTotal     = 5000 // keys and values of one instance together
 	maxAttrCustom    = 30   // attributes of one instance that are not reserved
+	maxServiceAttrs  = 30
 	maxTTL           = 1<<31 - 1
 	maxTagKey        = 128
 	maxTagValue      = 256
@@ -40,6 +41,7 @@ const (
 
 var (
 	instanceIDPattern = regexp.MustCompile(`^[0-9a-zA-Z_/:.@-]+$`)
+	publicNamePattern = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
 	serviceNameLabels = regexp.MustCompile(`^([a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])(\.([a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9]))*$`)
 )
 
@@ -98,31 +100,39 @@ func checkOwner(account string) error {
 // owns reports whether resources of that account are here.
 func (r *Registry) owns(account string) bool { return account == "" || account == r.opts.Account }
 
-func checkNamespaceName(name string, most int) error {
+// checkName checks a name that a namespace of the type shall have.
+func (t NamespaceType) checkName(name string) error {
+	most := maxNameDNS
+	if t == HTTPNamespace {
+		most = maxNameHTTP
+	}
 	if err := required("Name", name, most); err != nil {
 		return err
 	}
-	if strings.HasPrefix(name, "arn:") {
+	switch {
+	case t == DNSPublicNamespace && !publicNamePattern.MatchString(name):
+		return invalid("Name", "%q is not made of two or more labels of letters, digits and -, separated by dots", name)
+	case strings.HasPrefix(name, "arn:"):
 		return invalid("Name", "must not begin with arn:")
-	}
-	if !graphic(name) {
+	case !graphic(name):
 		return invalid("Name", "%q may only have printable ASCII characters without spaces", name)
 	}
 	return nil
 }
 
-func checkServiceName(name string) error {
-	if err := required("Name", name, maxServiceName); err != nil {
+func checkServiceName(member, name string) error {
+	if err := required(member, name, maxServiceName); err != nil {
 		return err
 	}
 	if name != "." && !serviceNameLabels.MatchString(name) {
-		return invalid("Name", "%q is not made of labels of letters, digits, - and _, separated by dots", name)
+		return invalid(member, "%q is not made of labels of letters, digits, - and _, separated by dots", name)
 	}
 	return nil
 }
 
-func checkAttribute(key, value string) error {
-	const member = "Attributes"
+// checkAttribute checks an attribute of an instance, or a parameter that is
+// compared with one.
+func checkAttribute(member, key, value string) error {
 	switch {
 	case key == "":
 		return invalid(member, "a key is empty")

@@ -8,7 +8,7 @@ import (
 // NamespaceType says how instances of a namespace are found.
 type NamespaceType string
 
-// The types of namespace. Public DNS namespaces are not offered.
+// The types of namespace.
 const (
 	HTTPNamespace       NamespaceType = "HTTP"
 	DNSPrivateNamespace NamespaceType = "DNS_PRIVATE"
@@ -26,8 +26,11 @@ type Namespace struct {
 	Description      string    `json:"description,omitempty"`
 	CreatorRequestID string    `json:"creatorRequestId,omitempty"`
 	CreateDate       time.Time `json:"createDate"`
-	// VPC, HostedZoneID and SOATTL (seconds, the negative caching time) belong
-	// to DNS namespaces.
+	// Request is the fingerprint of the call that created it, by which a retry
+	// is known.
+	Request string `json:"request,omitempty"`
+	// HostedZoneID and SOATTL (seconds, the negative caching time) belong to DNS
+	// namespaces, VPC to private ones.
 	VPC          string `json:"vpc,omitempty"`
 	HostedZoneID string `json:"hostedZoneId,omitempty"`
 	SOATTL       int64  `json:"soaTtl,omitempty"`
@@ -42,24 +45,20 @@ type Namespace struct {
 // NewNamespace is what CreateNamespace needs to know.
 type NewNamespace struct {
 	Name             string
-	Type             NamespaceType // HTTPNamespace or DNSPrivateNamespace
-	VPC              string        // required for DNSPrivateNamespace
-	SOATTL           *int64        // seconds; nil is Route 53's 900
+	Type             NamespaceType
+	VPC              string // required for DNSPrivateNamespace
+	SOATTL           *int64 // seconds; nil is Route 53's 900
 	Description      string
 	CreatorRequestID string
 	Tags             []Tag
 }
 
 func (n NewNamespace) check() error {
-	most := maxNameHTTP
-	if n.Type != HTTPNamespace {
-		most = maxNamePrivate
-	}
 	err := first(
-		checkNamespaceName(n.Name, most),
+		n.Type.checkName(n.Name),
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
-		checkTags(n.Tags),
+		checkTags(n.Name, n.Tags),
 	)
 	if err != nil || n.Type == HTTPNamespace {
 		return err
@@ -74,8 +73,8 @@ func (n NewNamespace) check() error {
 }
 
 // CreateNamespace submits the creation of a namespace and returns the id of the
-// operation. The namespace is there when the operation has succeeded. The same
-// CreatorRequestID for the same namespace returns the first operation again.
+// operation. The namespace is there when the operation has succeeded. A call
+// that repeats another's CreatorRequestID and parameters returns its operation.
 func (r *Registry) CreateNamespace(n NewNamespace) (operationID string, err error) {
 	if err := n.check(); err != nil {
 		return "", err
@@ -85,9 +84,13 @@ func (r *Registry) CreateNamespace(n NewNamespace) (operationID string, err erro
 			operationID = op.id()
 			return err
 		}
+		if err := b.roomForNamespace(); err != nil {
+			return err
+		}
 		ns := &Namespace{
 			ID: newNamespaceID(), Name: n.Name, Type: n.Type, HTTPName: n.Name, Description: n.Description,
-			CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(b.now), Tags: tagMap(n.Tags), Seq: b.seq + 1,
+			CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(b.now), Request: fingerprint(n),
+			Tags: tagMap(n.Tags), Seq: b.seq + 1,
 		}
 		if n.Type != HTTPNamespace {
 			ns.VPC, ns.HostedZoneID, ns.SOATTL = n.VPC, hostedZoneID(ns.ID), defaultSOATTL
@@ -135,17 +138,16 @@ func (b *batch) sameNamespace(n NewNamespace) (*operation, error) {
 }
 
 // collides reports whether both cannot exist: HTTP names are unique, and so are
-// private names within their VPC.
+// public names, and private names within their VPC.
 func (n NewNamespace) collides(ns *Namespace) bool {
 	if n.Type == HTTPNamespace {
 		return n.Name == ns.HTTPName
 	}
-	return ns.Type != HTTPNamespace && strings.EqualFold(n.Name, ns.Name) && n.VPC == ns.VPC
+	return n.Type == ns.Type && strings.EqualFold(n.Name, ns.Name) && n.VPC == ns.VPC
 }
 
 func (n NewNamespace) retries(ns *Namespace) bool {
-	return n.CreatorRequestID != "" && n.CreatorRequestID == ns.CreatorRequestID &&
-		n.Type == ns.Type && n.Name == ns.Name && n.Description == ns.Description
+	return n.CreatorRequestID != "" && fingerprint(n) == ns.Request
 }
 
 func (b *batch) httpNameTaken(name string) bool {

@@ -58,6 +58,8 @@ type operation struct {
 	Namespace *Namespace     `json:"namespace,omitempty"`
 	Instance  *Instance      `json:"instance,omitempty"`
 	Change    *serviceChange `json:"change,omitempty"`
+	// NamespaceUpdate stays when it has applied: a late retry must find it.
+	NamespaceUpdate *NamespaceUpdate `json:"namespaceUpdate,omitempty"`
 }
 
 func (op *operation) done() bool { return op.Status == Success || op.Status == Fail }
@@ -131,7 +133,7 @@ func (b *batch) submit(op *operation) string {
 	b.putOperation(op)
 	b.inFlight[op.resource()] = op.ID
 	if op.Type == RegisterInstanceOp {
-		b.byService[op.ServiceID].registering++
+		b.expect(b.byService[op.ServiceID], op.Targets.Instance)
 	}
 	if b.opts.OperationDelay == 0 {
 		b.finish(op.ID)
@@ -150,16 +152,20 @@ func (b *batch) finish(id string) {
 	switch op.Type {
 	case CreateNamespaceOp:
 		b.putNamespace(op.Namespace)
+	case UpdateNamespaceOp:
+		b.updateNamespace(op.NamespaceID, op.NamespaceUpdate)
 	case DeleteNamespaceOp:
 		delete(b.byNamespace, op.NamespaceID)
+		delete(b.population, op.NamespaceID)
 		b.namespaces = true
 		b.remove(bucketNamespaces, op.NamespaceID)
 	case UpdateServiceOp:
 		b.changeService(op.ServiceID, op.Change)
 	case RegisterInstanceOp:
-		b.byService[op.ServiceID].registering--
+		b.byService[op.ServiceID].arrive(op.Targets.Instance)
 		inst := *op.Instance
 		inst.RegisteredBy = op.ID
+		b.keepStatus(op.ServiceID, &inst)
 		b.putInstance(op.ServiceID, &inst)
 		b.bumpRevision(op.ServiceID)
 		b.noteChecked(op.ServiceID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -27,14 +28,21 @@ type Options struct {
 	// UnknownIsUnhealthy keeps instances that Route 53 has not judged yet out of
 	// the answers to those who want healthy ones. AWS lets them in.
 	UnknownIsUnhealthy bool
+	// Quotas limit what the account may have; zero does not.
+	Quotas Quotas
+	// Assume chooses where AWS documents nothing.
+	Assume Assumptions
+	// EC2Addresses are the primary private IPv4 addresses of EC2 instances, for
+	// registrations that have AWS_EC2_INSTANCE_ID. No EC2 is asked.
+	EC2Addresses map[string]netip.Addr
 	// Log gets what Run cannot return; default slog.Default().
 	Log *slog.Logger
 }
 
-// DefaultOptions are AWS's pace for custom health, and operations that take
-// long enough for clients to see them pending.
+// DefaultOptions are AWS's pace for custom health, operations that take long
+// enough for clients to see them pending, and AWS's quotas.
 func DefaultOptions() Options {
-	return Options{CustomHealthDelay: 30 * time.Second, OperationDelay: 200 * time.Millisecond}
+	return Options{CustomHealthDelay: 30 * time.Second, OperationDelay: 200 * time.Millisecond, Quotas: AWSQuotas()}
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -53,7 +61,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.CustomHealthDelay < 0 || o.OperationDelay < 0 {
 		return o, fmt.Errorf("a delay is negative: custom health %s, operation %s", o.CustomHealthDelay, o.OperationDelay)
 	}
-	return o, nil
+	return o, o.Quotas.check()
 }
 
 // Registry is one account's Cloud Map in one region. Its methods may be called

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -70,8 +71,13 @@ type Service struct {
 	// one of the two kinds of check, or none.
 	HealthCheck *HealthCheck      `json:"healthCheck,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	// Attributes are what clients have written down about the service.
+	Attributes map[string]string `json:"attributes,omitempty"`
 	// Revision grows whenever an instance is registered or deregistered.
 	Revision int64 `json:"revision"`
+	// Request is the fingerprint of the call that created it, by which a retry
+	// is known.
+	Request string `json:"request,omitempty"`
 }
 
 // HasCheck reports whether instances have a health status other than UNKNOWN.
@@ -81,6 +87,7 @@ func (s *Service) HasCheck() bool { return s.CustomHealth || s.HealthCheck != ni
 type NewService struct {
 	Name             string
 	NamespaceID      string // id or ARN
+	DNSNamespaceID   string // an id, where NamespaceID stood before it moved; either will do
 	Description      string
 	CreatorRequestID string
 	// Type is empty, or HTTP for a service without records in a DNS namespace.
@@ -97,11 +104,12 @@ type NewService struct {
 
 func (n NewService) check() error {
 	err := first(
-		checkServiceName(n.Name),
-		required("NamespaceId", n.NamespaceID, maxARN),
+		checkServiceName("Name", n.Name),
+		optional("DnsConfig.NamespaceId", n.DNSNamespaceID, maxResourceID),
+		required("NamespaceId", cmp.Or(n.NamespaceID, n.DNSNamespaceID), maxARN),
 		optional("Description", n.Description, maxDescription),
 		optional("CreatorRequestId", n.CreatorRequestID, maxResourceID),
-		checkTags(n.Tags),
+		checkTags(n.Name, n.Tags),
 		n.HealthCheck.check(),
 	)
 	switch {
@@ -129,10 +137,7 @@ func (c *DNSConfig) check() error {
 	}
 	var types []string
 	for _, rec := range c.Records {
-		if !slices.Contains([]RecordType{RecordA, RecordAAAA, RecordSRV, RecordCNAME}, rec.Type) {
-			return invalid("DnsConfig.DnsRecords.Type", "%q is none of A, AAAA, SRV, CNAME", rec.Type)
-		}
-		if err := between("DnsConfig.DnsRecords.TTL", rec.TTL, 0, maxTTL); err != nil {
+		if err := rec.check("DnsConfig.DnsRecords"); err != nil {
 			return err
 		}
 		types = append(types, string(rec.Type))
@@ -148,9 +153,22 @@ func (c *DNSConfig) check() error {
 	return nil
 }
 
+// check checks a record of the list that member names.
+func (rec DNSRecord) check(member string) error {
+	switch rec.Type {
+	case "":
+		return invalid(member+".Type", "is required")
+	case RecordA, RecordAAAA, RecordSRV, RecordCNAME:
+		return between(member+".TTL", rec.TTL, 0, maxTTL)
+	}
+	return invalid(member+".Type", "%.32q is none of A, AAAA, SRV, CNAME", rec.Type)
+}
+
 // fits refuses what a service of this namespace cannot have.
 func (n NewService) fits(ns *Namespace) error {
 	switch {
+	case n.DNSNamespaceID != "" && n.DNSNamespaceID != ns.ID:
+		return invalid("DnsConfig.NamespaceId", "%s is another namespace than NamespaceId %s", n.DNSNamespaceID, ns.ID)
 	case ns.Type == HTTPNamespace && n.DNS != nil:
 		return invalid("DnsConfig", "namespace %s is an HTTP namespace and has no DNS records", ns.ID)
 	case n.Type != "" && n.DNS != nil:
@@ -161,13 +179,13 @@ func (n NewService) fits(ns *Namespace) error {
 	return n.HealthCheck.fits(ns, n.DNS)
 }
 
-// CreateService creates a service and returns it. The same CreatorRequestID
-// for the same service returns the service that is there.
+// CreateService creates a service and returns it. A call that repeats another's
+// CreatorRequestID and parameters returns the service that is there.
 func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	namespaceID := r.idOf("namespace", n.NamespaceID)
+	namespaceID := r.idOf("namespace", cmp.Or(n.NamespaceID, n.DNSNamespaceID))
 	err = r.write(func(b *batch) error {
 		ns := b.byNamespace[namespaceID]
 		if ns == nil {
@@ -181,7 +199,7 @@ func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 		}
 		svc := n.service(ns, b.now)
 		if there := b.serviceNamed(ns, n.Name); there != nil {
-			if there.CreatorRequestID != "" && there.CreatorRequestID == n.CreatorRequestID && there.equals(svc) {
+			if n.CreatorRequestID != "" && there.Request == svc.Request {
 				created = there
 				return nil
 			}
@@ -203,6 +221,7 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 		ID: serviceID(ns.ID, n.Name), NamespaceID: ns.ID, Name: n.Name, Type: HTTPService,
 		Description: n.Description, CreatorRequestID: n.CreatorRequestID, CreateDate: stamp(now),
 		CustomHealth: n.CustomHealth, HealthCheck: n.HealthCheck.settings(), Tags: tagMap(n.Tags), Revision: now.UnixMilli(),
+		Request: fingerprint(n),
 	}
 	if n.DNS != nil {
 		svc.Type = DNSHTTPService
@@ -212,15 +231,6 @@ func (n NewService) service(ns *Namespace, now time.Time) *Service {
 		}
 	}
 	return svc
-}
-
-// equals reports whether both were created from the same parameters.
-func (s *Service) equals(o *Service) bool {
-	if (s.DNS == nil) != (o.DNS == nil) || s.Name != o.Name || s.Type != o.Type ||
-		s.Description != o.Description || s.CustomHealth != o.CustomHealth || !sameCheck(s.HealthCheck, o.HealthCheck) {
-		return false
-	}
-	return s.DNS == nil || s.DNS.RoutingPolicy == o.DNS.RoutingPolicy && slices.Equal(s.DNS.Records, o.DNS.Records)
 }
 
 func (b *batch) serviceNamed(ns *Namespace, name string) *Service {

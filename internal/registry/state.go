@@ -20,6 +20,7 @@ type state struct {
 	seq         uint64            // of the newest operation
 	inFlight    map[string]string // resource -> id of its operation not yet done
 	due         dueHeap
+	population  map[string]int // namespace -> instances, those on their way in included
 }
 
 // serviceState is a service and its instances, in order of their ids.
@@ -28,6 +29,7 @@ type serviceState struct {
 	instances   []*Instance
 	shared      bool // instances belongs to a view; copy it before a change
 	registering int  // register operations in flight
+	arriving    int  // those of them whose instance is new
 }
 
 func newState() *state {
@@ -37,6 +39,7 @@ func newState() *state {
 		byName:      make(map[serviceName]string),
 		byOperation: make(map[string]*operation),
 		inFlight:    make(map[string]string),
+		population:  make(map[string]int),
 	}
 }
 
@@ -94,6 +97,23 @@ func (h *dueHeap) Pop() any {
 	return last
 }
 
+// expect counts a registration that is in flight.
+func (s *state) expect(svc *serviceState, instanceID string) {
+	svc.registering++
+	if _, there := svc.find(instanceID); !there {
+		svc.arriving++
+		s.population[svc.service.NamespaceID]++
+	}
+}
+
+// arrive counts a registration that takes effect.
+func (s *serviceState) arrive(instanceID string) {
+	s.registering--
+	if _, there := s.find(instanceID); !there {
+		s.arriving--
+	}
+}
+
 func (s *state) schedule(item dueItem) { heap.Push(&s.due, item) }
 
 func (s *state) nextDue() (time.Time, bool) {
@@ -118,6 +138,10 @@ func (b *batch) applyDue() {
 // clampDues rebuilds the schedule of a state that was just loaded. A deadline
 // never lies further ahead than its full length, however the clock jumped.
 func (s *state) clampDues(now time.Time, opts Options) {
+	for _, svc := range s.byService {
+		slices.SortFunc(svc.instances, func(a, b *Instance) int { return strings.Compare(a.ID, b.ID) })
+		s.population[svc.service.NamespaceID] += len(svc.instances)
+	}
 	for _, op := range s.log {
 		if op.done() {
 			continue
@@ -127,12 +151,11 @@ func (s *state) clampDues(now time.Time, opts Options) {
 		s.replaceOperation(&clamped)
 		s.inFlight[clamped.resource()] = op.ID
 		if svc := s.byService[op.ServiceID]; svc != nil && op.Type == RegisterInstanceOp {
-			svc.registering++
+			s.expect(svc, op.Targets.Instance)
 		}
 		s.schedule(dueItem{at: clamped.Due, operation: op.ID})
 	}
 	for id, svc := range s.byService {
-		slices.SortFunc(svc.instances, func(a, b *Instance) int { return strings.Compare(a.ID, b.ID) })
 		for at, inst := range svc.instances {
 			if inst.Change == nil {
 				continue

@@ -9,7 +9,9 @@ import (
 // Tag is a label on a namespace or service.
 type Tag struct{ Key, Value string }
 
-func checkTags(tags []Tag) error {
+// checkTags checks the tags that a request has for a resource, which is named
+// as well as it is known.
+func checkTags(resource string, tags []Tag) error {
 	if len(tags) > maxTagsPerCall {
 		return invalid("Tags", "%d tags, the limit is %d", len(tags), maxTagsPerCall)
 	}
@@ -26,8 +28,12 @@ func checkTags(tags []Tag) error {
 		}
 		seen[t.Key] = true
 	}
-	if len(tags) > maxTags {
-		return refuse(TooManyTags, "%d tags, the limit is %d for a resource", len(tags), maxTags)
+	return tagsFit(resource, len(tags))
+}
+
+func tagsFit(resource string, n int) error {
+	if n > maxTags {
+		return refuse(TooManyTags, "%d tags, the limit is %d for a resource", n, maxTags).with("ResourceName", resource)
 	}
 	return nil
 }
@@ -100,15 +106,12 @@ func (r *Registry) AddTags(arn string, tags []Tag) error {
 	if tags == nil {
 		return invalid("Tags", "is required")
 	}
-	if err := checkTags(tags); err != nil {
+	if err := checkTags(arn, tags); err != nil {
 		return err
 	}
 	return r.retag(arn, func(m map[string]string) error {
 		maps.Copy(m, tagMap(tags))
-		if len(m) > maxTags {
-			return refuse(TooManyTags, "%d tags, the limit is %d for a resource", len(m), maxTags).with("ResourceName", arn)
-		}
-		return nil
+		return tagsFit(arn, len(m))
 	})
 }
 

@@ -35,7 +35,7 @@ func (u ServiceUpdate) check() error {
 		return invalid("Service.DnsConfig.DnsRecords", "is required")
 	}
 	for _, rec := range u.Records {
-		if err := between("Service.DnsConfig.DnsRecords.TTL", rec.TTL, 0, maxTTL); err != nil {
+		if err := rec.check("Service.DnsConfig.DnsRecords"); err != nil {
 			return err
 		}
 	}

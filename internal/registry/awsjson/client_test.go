@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sd "github.com/aws/aws-sdk-go-v2/service/servicediscovery"
 	"github.com/aws/aws-sdk-go-v2/service/servicediscovery/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -276,13 +275,6 @@ func TestErrors(t *testing.T) {
 	}
 	_, err = ci.TagResource(ctx, &sd.TagResourceInput{ResourceARN: ptr(atOnce.ARN(plain)), Tags: many})
 	as[*types.TooManyTagsException](t, err)
-
-	// An operation that exists on AWS and not here.
-	_, err = ci.CreatePublicDnsNamespace(ctx, &sd.CreatePublicDnsNamespaceInput{Name: ptr("example.com")})
-	var generic smithy.APIError
-	if !errors.As(err, &generic) || generic.ErrorCode() != "UnknownOperationException" {
-		t.Errorf("error = %v, want UnknownOperationException", err)
-	}
 }
 
 // as returns the typed error that err is, or fails the test.

@@ -23,12 +23,18 @@ func call[In, Out any](do func(*registry.Registry, *In) (*Out, error)) operation
 	}
 }
 
+//go:generate go test . -run IsCurrent -update
+
 // operations is the table of all operations that are offered, by the name that
 // stands in X-Amz-Target.
 func operations() map[string]operation {
 	return map[string]operation{
 		"CreateHttpNamespace":       call(createHTTPNamespace),
 		"CreatePrivateDnsNamespace": call(createPrivateDNSNamespace),
+		"CreatePublicDnsNamespace":  call(createPublicDNSNamespace),
+		"UpdateHttpNamespace":       call(updateHTTPNamespace),
+		"UpdatePrivateDnsNamespace": call(updatePrivateDNSNamespace),
+		"UpdatePublicDnsNamespace":  call(updatePublicDNSNamespace),
 		"DeleteNamespace":           call(deleteNamespace),
 		"GetNamespace":              call(getNamespace),
 		"ListNamespaces":            call(listNamespaces),
@@ -38,6 +44,10 @@ func operations() map[string]operation {
 		"GetService":    call(getService),
 		"UpdateService": call(updateService),
 		"ListServices":  call(listServices),
+
+		"GetServiceAttributes":    call(getServiceAttributes),
+		"UpdateServiceAttributes": call(updateServiceAttributes),
+		"DeleteServiceAttributes": call(deleteServiceAttributes),
 
 		"RegisterInstance":   call(registerInstance),
 		"DeregisterInstance": call(deregisterInstance),

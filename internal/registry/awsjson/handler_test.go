@@ -108,13 +108,7 @@ func TestOwnFault(t *testing.T) {
 // FuzzCall sends arbitrary bytes to every operation. No answer may be a fault
 // of ours, and every body must be JSON.
 func FuzzCall(f *testing.F) {
-	names := []string{
-		"CreateHttpNamespace", "CreatePrivateDnsNamespace", "DeleteNamespace", "GetNamespace", "ListNamespaces",
-		"CreateService", "DeleteService", "GetService", "ListServices", "RegisterInstance", "DeregisterInstance",
-		"GetInstance", "ListInstances", "GetInstancesHealthStatus", "UpdateInstanceCustomHealthStatus",
-		"DiscoverInstances", "DiscoverInstancesRevision", "GetOperation", "ListOperations",
-		"ListTagsForResource", "TagResource", "UntagResource", "UpdateService",
-	}
+	names := awsjson.OperationNames()
 	reg, err := registry.Open(registry.Options{})
 	if err != nil {
 		f.Fatal(err)

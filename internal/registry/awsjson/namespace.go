@@ -8,30 +8,77 @@ import (
 )
 
 func createHTTPNamespace(reg *registry.Registry, in *sd.CreateHttpNamespaceInput) (*sd.CreateHttpNamespaceOutput, error) {
+	tags, err := tagsIn(in.Tags)
+	if err != nil {
+		return nil, err
+	}
 	id, err := reg.CreateNamespace(registry.NewNamespace{
 		Name:             value(in.Name),
 		Type:             registry.HTTPNamespace,
 		Description:      value(in.Description),
 		CreatorRequestID: value(in.CreatorRequestId),
-		Tags:             tagsIn(in.Tags),
+		Tags:             tags,
 	})
 	return &sd.CreateHttpNamespaceOutput{OperationId: &id}, err
 }
 
 func createPrivateDNSNamespace(reg *registry.Registry, in *sd.CreatePrivateDnsNamespaceInput) (*sd.CreatePrivateDnsNamespaceOutput, error) {
+	tags, err := tagsIn(in.Tags)
+	if err != nil {
+		return nil, err
+	}
 	n := registry.NewNamespace{
 		Name:             value(in.Name),
 		Type:             registry.DNSPrivateNamespace,
 		VPC:              value(in.Vpc),
 		Description:      value(in.Description),
 		CreatorRequestID: value(in.CreatorRequestId),
-		Tags:             tagsIn(in.Tags),
+		Tags:             tags,
 	}
-	if p := in.Properties; p != nil && p.DnsProperties != nil && p.DnsProperties.SOA != nil {
-		n.SOATTL = p.DnsProperties.SOA.TTL
+	if p := in.Properties; p != nil {
+		if n.SOATTL, err = soaTTL("Properties", p.DnsProperties); err != nil {
+			return nil, err
+		}
 	}
 	id, err := reg.CreateNamespace(n)
 	return &sd.CreatePrivateDnsNamespaceOutput{OperationId: &id}, err
+}
+
+// createPublicDNSNamespace differs from the private one by the VPC alone, but
+// the SDK has types of their own for it.
+func createPublicDNSNamespace(reg *registry.Registry, in *sd.CreatePublicDnsNamespaceInput) (*sd.CreatePublicDnsNamespaceOutput, error) {
+	tags, err := tagsIn(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	n := registry.NewNamespace{
+		Name:             value(in.Name),
+		Type:             registry.DNSPublicNamespace,
+		Description:      value(in.Description),
+		CreatorRequestID: value(in.CreatorRequestId),
+		Tags:             tags,
+	}
+	if p := in.Properties; p != nil {
+		if n.SOATTL, err = soaTTL("Properties", (*types.PrivateDnsPropertiesMutable)(p.DnsProperties)); err != nil {
+			return nil, err
+		}
+	}
+	id, err := reg.CreateNamespace(n)
+	return &sd.CreatePublicDnsNamespaceOutput{OperationId: &id}, err
+}
+
+// soaTTL is the TTL of properties whose every level is required. Path is where
+// they stand.
+func soaTTL(path string, dns *types.PrivateDnsPropertiesMutable) (*int64, error) {
+	switch {
+	case dns == nil:
+		return nil, missing(path + ".DnsProperties")
+	case dns.SOA == nil:
+		return nil, missing(path + ".DnsProperties.SOA")
+	case dns.SOA.TTL == nil:
+		return nil, missing(path + ".DnsProperties.SOA.TTL")
+	}
+	return dns.SOA.TTL, nil
 }
 
 func deleteNamespace(reg *registry.Registry, in *sd.DeleteNamespaceInput) (*sd.DeleteNamespaceOutput, error) {

@@ -8,6 +8,10 @@ import (
 )
 
 func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.CreateServiceOutput, error) {
+	tags, err := tagsIn(in.Tags)
+	if err != nil {
+		return nil, err
+	}
 	n := registry.NewService{
 		Name:             value(in.Name),
 		NamespaceID:      value(in.NamespaceId),
@@ -15,7 +19,7 @@ func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.Creat
 		CreatorRequestID: value(in.CreatorRequestId),
 		Type:             string(in.Type),
 		HealthCheck:      checkIn(in.HealthCheckConfig),
-		Tags:             tagsIn(in.Tags),
+		Tags:             tags,
 	}
 	if c := in.DnsConfig; c != nil {
 		n.DNS = &registry.DNSConfig{RoutingPolicy: registry.RoutingPolicy(c.RoutingPolicy)}
@@ -24,9 +28,7 @@ func createService(reg *registry.Registry, in *sd.CreateServiceInput) (*sd.Creat
 			return nil, err
 		}
 		n.DNS.Records = records
-		if n.NamespaceID == "" { // where the member stood before it moved
-			n.NamespaceID = value(c.NamespaceId)
-		}
+		n.DNSNamespaceID = value(c.NamespaceId)
 	}
 	if c := in.HealthCheckCustomConfig; c != nil {
 		n.CustomHealth, n.FailureThreshold = true, c.FailureThreshold

@@ -20,7 +20,11 @@ func listTagsForResource(reg *registry.Registry, in *sd.ListTagsForResourceInput
 }
 
 func tagResource(reg *registry.Registry, in *sd.TagResourceInput) (*sd.TagResourceOutput, error) {
-	return &sd.TagResourceOutput{}, reg.AddTags(value(in.ResourceARN), tagsIn(in.Tags))
+	tags, err := tagsIn(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	return &sd.TagResourceOutput{}, reg.AddTags(value(in.ResourceARN), tags)
 }
 
 func untagResource(reg *registry.Registry, in *sd.UntagResourceInput) (*sd.UntagResourceOutput, error) {
@@ -28,13 +32,16 @@ func untagResource(reg *registry.Registry, in *sd.UntagResourceInput) (*sd.Untag
 }
 
 // tagsIn keeps the difference between no list and an empty one.
-func tagsIn(tags []types.Tag) []registry.Tag {
+func tagsIn(tags []types.Tag) ([]registry.Tag, error) {
 	if tags == nil {
-		return nil
+		return nil, nil
 	}
 	list := make([]registry.Tag, 0, len(tags))
 	for _, t := range tags {
+		if t.Value == nil {
+			return nil, missing("Tags.Value")
+		}
 		list = append(list, registry.Tag{Key: value(t.Key), Value: value(t.Value)})
 	}
-	return list
+	return list, nil
 }
