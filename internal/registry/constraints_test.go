@@ -283,7 +283,7 @@ func TestAttributeConstraints(t *testing.T) {
 		refused(t, err, registry.InvalidInput, says)
 	}
 	register(t, r, plain, "on-ec2", map[string]string{registry.AttrEC2: "i-1"})
-	if got := r.View(plain).Instance("on-ec2").Attributes[registry.AttrIPv4]; got != "10.0.0.9" {
+	if got := r.View(plain).Instance("on-ec2").Attributes.Get(registry.AttrIPv4); got != "10.0.0.9" {
 		t.Errorf("an EC2 instance has the address %q", got)
 	}
 	register(t, r, plain, "aZ09_/:.@-", nil)
