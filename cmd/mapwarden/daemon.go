@@ -114,6 +114,7 @@ func (d *daemon) openRegistry(ctx context.Context) (err error) {
 	if r.Region != "" {
 		d.opts.registry.options.Region = r.Region
 	}
+	d.opts.registry.checks.loopbackOnly = d.opts.loopbackOnly
 	d.registry, err = d.app.openRegistry(ctx, d.opts.registry, data)
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
 	"github.com/mapwarden/mapwarden/internal/registry/dns"
+	"github.com/mapwarden/mapwarden/internal/route53"
 	"github.com/mapwarden/mapwarden/internal/web"
 )
 
@@ -25,6 +26,7 @@ type registryFlags struct {
 	dns      string
 	insecure bool
 	options  registry.Options
+	checks   route53Flags
 }
 
 func (f *registryFlags) add(c *cobra.Command) {
@@ -37,14 +39,16 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
 	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
 	f.addRules(c)
+	f.checks.add(c, &f.options)
 }
 
 // servedRegistry is a registry with its listeners open.
 type servedRegistry struct {
-	reg *registry.Registry
-	api net.Listener
-	tcp net.Listener
-	udp net.PacketConn
+	reg    *registry.Registry
+	checks *route53.Checkers
+	api    net.Listener
+	tcp    net.Listener
+	udp    net.PacketConn
 }
 
 // check refuses what no registry can be.
@@ -57,7 +61,7 @@ func (f *registryFlags) check() error {
 			return usagef("--%s %s: give a time that is not negative", name, d)
 		}
 	}
-	return nil
+	return f.checks.check()
 }
 
 // openRegistry opens a registry's file below data and its listeners.
@@ -74,7 +78,7 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 	if err != nil {
 		return nil, unreachablef("open the registry: %w", err)
 	}
-	s := &servedRegistry{reg: reg}
+	s := &servedRegistry{reg: reg, checks: f.checks.checkers(reg)}
 	if err := a.openListeners(ctx, f, s); err != nil {
 		s.close()
 		return nil, err
@@ -113,7 +117,8 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	defer s.reg.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
-	g.Go(func() error { return web.Serve(ctx, s.api, awsjson.New(s.reg)) })
+	g.Go(func() error { return s.checks.Run(ctx) })
+	g.Go(func() error { return web.Serve(ctx, s.api, withChecks(awsjson.New(s.reg), s.checks)) })
 	if s.udp != nil {
 		g.Go(func() error { return dns.New(s.reg).Serve(ctx, s.udp, s.tcp) })
 	}
@@ -140,6 +145,7 @@ func (a *app) registryCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	c.AddCommand(a.registryChecksCommand())
 	c.Flags().StringVar(&data, "data", "./mapwarden-data", "directory of the registry's file")
 	return c
 }
