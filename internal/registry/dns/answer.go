@@ -41,7 +41,7 @@ func answer(v view, q question, c *chooser) reply {
 		}
 		r.additional = append(r.additional, got.additional...)
 		if got.beyond != nil {
-			r.rest = rest{how: aliased, name: got.beyond, owner: at.name}
+			r.alias(v, q.kind, at, got.beyond, c)
 			return r
 		}
 		if got.alias == nil {
@@ -64,6 +64,24 @@ func answer(v view, q question, c *chooser) reply {
 // has reports whether the answer already says something about a name.
 func (r *reply) has(n name) bool {
 	return slices.ContainsFunc(r.answers, func(rec record) bool { return rec.name.same(n) })
+}
+
+// alias says what addresses a node has that takes them from another name. Those
+// of a name of ours are taken at once, if they stand right there.
+func (r *reply) alias(v view, k kind, at node, target name, c *chooser) {
+	before := len(r.answers)
+	there, ours := find(v, target)
+	if !ours {
+		r.rest = rest{how: aliased, name: target, owner: at.name}
+	} else if got := there.ask(k, c); got.alias == nil {
+		for _, rec := range got.records {
+			rec.name = at.name
+			r.answers = append(r.answers, rec)
+		}
+	}
+	if len(r.answers) == before {
+		r.negative(at)
+	}
 }
 
 // negative says that there is no such record, or no such name. The TTL of the

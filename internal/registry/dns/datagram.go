@@ -122,11 +122,30 @@ func (b *batch) next() []byte {
 
 // add puts a reply into the batch.
 func (d datagrams) add(b *batch, packet []byte, to *ipv4.Message) {
-	out := &b.out[b.replies]
+	out, back := &b.out[b.replies], d.back(to)
 	b.replies++
-	out.Buffers[0], out.Addr, out.OOB = packet, to.Addr, nil
+	out.Buffers[0], out.Addr, out.OOB = packet, back.to, back.from
+}
+
+// route is the way back to an asker.
+type route struct {
+	to   net.Addr
+	from []byte // the control message that picks the address to reply from, or nil
+}
+
+// back is the way back to the sender of a datagram; it outlives the batch.
+func (d datagrams) back(m *ipv4.Message) route {
+	r := route{to: m.Addr}
 	if d.wide {
-		out.OOB = source(asked(to.OOB[:to.NN]))
+		r.from = source(asked(m.OOB[:m.NN]))
+	}
+	return r
+}
+
+// write sends one reply, or nothing if it is empty.
+func (d datagrams) write(packet []byte, back route) {
+	if to, ok := back.to.(*net.UDPAddr); ok && len(packet) > 0 {
+		_, _, _ = d.udp.WriteMsgUDPAddrPort(packet, back.from, to.AddrPort())
 	}
 }
 
@@ -139,8 +158,8 @@ func (d datagrams) flush(b *batch) {
 		n := 0
 		if d.many != nil {
 			n, _ = d.many.WriteBatch(left, 0)
-		} else if to, ok := left[0].Addr.(*net.UDPAddr); ok {
-			_, _, _ = d.udp.WriteMsgUDPAddrPort(left[0].Buffers[0], left[0].OOB, to.AddrPort())
+		} else {
+			d.write(left[0].Buffers[0], route{left[0].Addr, left[0].OOB})
 		}
 		left = left[max(n, 1):]
 	}

@@ -1,8 +1,8 @@
-// Package dns is the DNS face of the registry: it answers for the private DNS
-// namespaces, over UDP and TCP, from what the registry publishes. It is an
-// authoritative server and nothing else. It resolves no name of anyone else's,
-// offers no zone transfer, signs nothing, listens nowhere by itself and changes
-// nothing. HTTP namespaces have no DNS.
+// Package dns is the DNS face of the registry: it answers for the DNS
+// namespaces, private and public, over UDP and TCP, from what the registry
+// publishes. Told to, it asks other servers about the names of others. It keeps
+// no answer of theirs, offers no zone transfer, signs nothing, listens nowhere by
+// itself and changes nothing. HTTP namespaces have no DNS.
 //
 // # Names
 //
@@ -23,11 +23,20 @@
 //
 // # Answers
 //
-// MULTIVALUE services answer with up to eight instances in random order, drawn
-// anew for each query, WEIGHTED services with one. Unhealthy instances are left
-// out, unless all of them are unhealthy: then all count as healthy, as in Route
-// 53. A service without records, because it has no instances, does not exist
-// (NXDOMAIN). Instances that are aliases (AWS_ALIAS_DNS_NAME) make the name
-// exist and have no address here, since finding one would take a resolver. A
-// CNAME is followed as far as the namespaces of the registry lead.
+// MULTIVALUE services answer with up to eight instances, or as many as
+// configured, in random order, drawn anew for each query, WEIGHTED services with
+// one. Unhealthy instances are left out, unless all of them are unhealthy: then
+// all count as healthy, as in Route 53. A service without records, because it
+// has no instances, does not exist (NXDOMAIN). A CNAME is followed as far as the
+// namespaces of the registry lead, and beyond where the asker may have names of
+// others looked up. Instances that are aliases (AWS_ALIAS_DNS_NAME) make the
+// name exist; without a server to ask they have no address.
+//
+// # Strangers
+//
+// Whoever asks over UDP may lie about its address and have the answers sent to a
+// victim. So answers are counted by network and question (Limit), what is not
+// ours is refused, ANY gets one type, and names of others are looked up for the
+// machine itself alone unless somebody said otherwise. Whoever holds TCP
+// connections and says nothing loses them to those who ask.
 package dns

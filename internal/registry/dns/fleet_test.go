@@ -44,7 +44,8 @@ func newServer(t testing.TB, f fleet, opts Options) *Server {
 
 // reply is what a stranger gets, or nil.
 func (s *Server) reply(packet []byte, stream bool) []byte {
-	return s.respond(nil, packet, asker{addr: netip.MustParseAddr("192.0.2.1"), stream: stream}, s.chooser())
+	out, _ := s.respond(nil, packet, asker{addr: netip.MustParseAddr("192.0.2.1"), stream: stream}, s.chooser())
+	return out
 }
 
 func (f fleet) namespace(name string, kind registry.NamespaceType, soa int64) string {

@@ -52,11 +52,15 @@ type record struct {
 	addr   netip.Addr // A, AAAA
 	target name       // CNAME, NS, SRV
 	port   uint16     // SRV
-	data   string     // of a type that none of the others say, in hexadecimal
+
+	foreign bool   // somebody else's, with data instead of the above, and no address
+	data    string // in hexadecimal
 }
 
 // isAlias reports whether it stands for the addresses of another name.
-func (r record) isAlias() bool { return !r.addr.IsValid() && (r.kind == kindA || r.kind == kindAAAA) }
+func (r record) isAlias() bool {
+	return !r.addr.IsValid() && !r.foreign && (r.kind == kindA || r.kind == kindAAAA)
+}
 
 // contains reports whether a record is there, which a set of records has only
 // once (RFC 2181, section 5).

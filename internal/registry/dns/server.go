@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +19,11 @@ import (
 // Server answers DNS queries from a registry. It may serve any number of
 // sockets.
 type Server struct {
-	view view
-	opts Options
+	view    view
+	opts    Options
+	api     apiNames
+	limit   *limiter
+	forward forwarder
 }
 
 // New returns a server for the DNS namespaces of a registry, private and
@@ -29,7 +33,14 @@ func New(reg *registry.Registry, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dns: %w", err)
 	}
-	return &Server{view: reg, opts: opts}, nil
+	api, err := newAPINames(opts.API)
+	if err != nil {
+		return nil, fmt.Errorf("dns: %w", err)
+	}
+	return &Server{
+		view: reg, opts: opts, api: api,
+		limit: newLimiter(opts.Limit), forward: newForwarder(opts.Forward, opts.ForwardForAll),
+	}, nil
 }
 
 // Serve answers what arrives at both sockets until ctx ends, and returns nil
@@ -44,7 +55,7 @@ func (s *Server) Serve(ctx context.Context, packets *net.UDPConn, streams net.Li
 	})
 	socket := newDatagrams(packets)
 	for range runtime.GOMAXPROCS(0) {
-		g.Go(func() error { return s.serveDatagrams(ctx, socket) })
+		g.Go(func() error { return s.serveDatagrams(ctx, socket, g) })
 	}
 	g.Go(func() error { return s.serveStreams(ctx, streams) })
 	if err := g.Wait(); err != nil {
@@ -62,25 +73,58 @@ func ignoreClosed(err error) error {
 
 // chooser is a goroutine's own.
 func (s *Server) chooser() *chooser {
-	return &chooser{pick: rand.IntN, values: s.opts.Values}
+	return &chooser{pick: rand.IntN, values: s.opts.Values, aliases: s.forward.on()}
+}
+
+// errand is a query whose reply takes somebody else.
+type errand struct {
+	query query
+	reply reply
+	from  asker
 }
 
 // respond appends the reply to a message to buf, or nothing for one that gets
-// none. A reply over UDP is as long as the asker says it can take.
-func (s *Server) respond(buf, packet []byte, from asker, c *chooser) []byte {
+// none. A reply that takes somebody else is an errand instead.
+func (s *Server) respond(buf, packet []byte, from asker, c *chooser) ([]byte, *errand) {
 	q, ok := decode(packet)
 	if !ok {
-		return buf
+		return buf, nil
 	}
 	r := reply{code: q.problem}
 	if q.problem == noError {
-		r = answer(s.view, q.question, c)
+		if r, ok = s.api.answer(q.question, from); !ok {
+			r = answer(s.view, q.question, c)
+		}
+		r.recursion = s.forward.serves(from)
+	}
+	if s.forward.wants(&q, &r, from) && !s.api.has(r.rest.name) {
+		r.answers = slices.Clone(r.answers)
+		return buf, &errand{q, r, from}
+	}
+	return s.send(buf, &q, r, from), nil
+}
+
+// run is the reply to the query of an errand.
+func (s *Server) run(ctx context.Context, e *errand) []byte {
+	r := s.forward.complete(ctx, &e.query, e.reply)
+	r.recursion = e.reply.recursion
+	return s.send(nil, &e.query, r, e.from)
+}
+
+// send appends what is sent of a reply. A reply over UDP is as long as the asker
+// says it can take.
+func (s *Server) send(buf []byte, q *query, r reply, from asker) []byte {
+	switch s.limit.judge(from, q, &r) {
+	case dropped:
+		return buf
+	case slipped:
+		r = reply{code: r.code, authoritative: r.authoritative, recursion: r.recursion, cut: true}
 	}
 	return q.encode(buf, r, q.limit(from.stream))
 }
 
-// serveDatagrams answers what comes, a batch at a time.
-func (s *Server) serveDatagrams(ctx context.Context, socket datagrams) error {
+// serveDatagrams answers what comes, a batch at a time. Errands are run apart.
+func (s *Server) serveDatagrams(ctx context.Context, socket datagrams, apart *errgroup.Group) error {
 	var wait backoff
 	b, c := socket.newBatch(), s.chooser()
 	for {
@@ -97,8 +141,13 @@ func (s *Server) serveDatagrams(ctx context.Context, socket datagrams) error {
 			if !ok {
 				continue
 			}
-			if packet := s.respond(b.next(), in[i].Buffers[0][:in[i].N], from, c); len(packet) > 0 {
+			packet, e := s.respond(b.next(), in[i].Buffers[0][:in[i].N], from, c)
+			if len(packet) > 0 {
 				socket.add(b, packet, &in[i])
+			}
+			if e != nil {
+				back := socket.back(&in[i])
+				apart.Go(func() error { socket.write(s.run(ctx, e), back); return nil })
 			}
 		}
 		socket.flush(b)

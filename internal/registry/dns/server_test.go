@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	wire "github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 )
@@ -298,4 +301,88 @@ func TestSocketInTroubleIsTriedAgain(t *testing.T) {
 			t.Errorf("serveStreams = %v", err)
 		}
 	})
+}
+
+// TestNothingIsSentToPortZero has a datagram whose sender nobody can be.
+func TestNothingIsSentToPortZero(t *testing.T) {
+	d := datagrams{at: netip.MustParseAddr("127.0.0.1")}
+	for port, want := range map[int]bool{0: false, 1: true} {
+		if _, ok := d.from(&ipv4.Message{Addr: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: port}}); ok != want {
+			t.Errorf("port %d: answered %t", port, ok)
+		}
+	}
+}
+
+// TestDatagramsOneByOne serves as on a system that moves one datagram per call.
+func TestDatagramsOneByOne(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", ":0"} {
+		packets, err := net.ListenPacket("udp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket := newDatagrams(packets.(*net.UDPConn))
+		socket.many = nil
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			g, ctx := errgroup.WithContext(ctx)
+			done <- newServer(t, corp(t), Options{}).serveDatagrams(ctx, socket, g)
+		}()
+		_, port, err := net.SplitHostPort(packets.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := exchange(t, "udp", net.JoinHostPort("127.0.0.1", port), "web.prod.corp.", kindA); len(m.Answer) != 2 {
+			t.Errorf("%s:\n%s", at, m)
+		}
+		cancel()
+		packets.Close()
+		if err := <-done; err != nil {
+			t.Errorf("serveDatagrams = %v", err)
+		}
+	}
+}
+
+// TestManyAtATime sends more queries at once than a batch holds; each gets the
+// reply to itself.
+func TestManyAtATime(t *testing.T) {
+	s := serve(t, corp(t), "127.0.0.1:0")
+	conn, err := net.Dial("udp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const queries = 2 * batchSize
+	names := []string{"web.prod.corp.", "down.prod.corp.", "nobody.prod.corp.", "example.com."}
+	buf := make([]byte, maxDatagram)
+	for i := range queries {
+		m := new(wire.Msg)
+		m.SetQuestion(names[i%len(names)], wire.TypeA)
+		m.Id = uint16(i)
+		packet, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint16]bool{}
+	for range queries {
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatalf("after %d replies: %v", len(seen), err)
+		}
+		m := new(wire.Msg)
+		if err := m.Unpack(buf[:n]); err != nil {
+			t.Fatal(err)
+		}
+		if want := names[int(m.Id)%len(names)]; m.Question[0].Name != want || seen[m.Id] {
+			t.Errorf("reply %d is about %s, want %s once", m.Id, m.Question[0].Name, want)
+		}
+		seen[m.Id] = true
+	}
 }

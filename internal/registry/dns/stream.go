@@ -65,7 +65,10 @@ func (s *Server) serveConn(ctx context.Context, conn *connection) {
 		if _, err := io.ReadFull(conn, buf); err != nil {
 			return
 		}
-		framed = s.respond(append(framed[:0], 0, 0), buf, conn.asker, choose)
+		var e *errand
+		if framed, e = s.respond(append(framed[:0], 0, 0), buf, conn.asker, choose); e != nil {
+			framed = append(framed, s.run(ctx, e)...)
+		}
 		if len(framed) == len(size) {
 			return
 		}

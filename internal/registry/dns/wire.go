@@ -2,6 +2,7 @@ package dns
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	wire "github.com/miekg/dns"
@@ -123,7 +124,7 @@ func records(list []record) []wire.RR {
 // rr is the record as the library has it.
 func (r record) rr() wire.RR {
 	hdr := wire.RR_Header{Name: r.name.escaped(), Rrtype: uint16(r.kind), Class: wire.ClassINET, Ttl: r.ttl}
-	if r.data != "" {
+	if r.foreign {
 		return &wire.RFC3597{Hdr: hdr, Rdata: r.data}
 	}
 	switch r.kind {
@@ -142,6 +143,73 @@ func (r record) rr() wire.RR {
 		Hdr: hdr, Ns: soaServer.escaped(), Mbox: soaMail.escaped(),
 		Serial: soaSerial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: soaMinimum,
 	}
+}
+
+// newQuestion is a question of ours, with an id that nobody can guess, and its
+// message.
+func newQuestion(q question, cd bool) (asked *wire.Msg, packet []byte, err error) {
+	asked = new(wire.Msg)
+	asked.Id, asked.RecursionDesired, asked.CheckingDisabled = wire.Id(), true, cd
+	asked.Question = []wire.Question{{Name: q.name.escaped(), Qtype: uint16(q.kind), Qclass: q.class}}
+	asked.SetEdns0(maxDatagram, false)
+	packet, err = asked.Pack()
+	return asked, packet, err
+}
+
+// answerTo reads a message that may be the answer to a question of ours. It is
+// false for any other. An answer may be cut.
+func answerTo(asked *wire.Msg, packet []byte) (got reply, cut, ok bool) {
+	m := new(wire.Msg)
+	if m.Unpack(packet) != nil || m.Id != asked.Id || !m.Response || m.Opcode != asked.Opcode ||
+		len(m.Question) != 1 || m.Question[0] != asked.Question[0] {
+		return reply{}, false, false
+	}
+	got.code = rcode(m.Rcode)
+	for _, section := range []struct {
+		rrs []wire.RR
+		to  *[]record
+	}{{m.Answer, &got.answers}, {m.Ns, &got.authority}, {m.Extra, &got.additional}} {
+		for _, rr := range section.rrs {
+			if rr.Header().Rrtype == wire.TypeOPT {
+				continue
+			}
+			rec, err := foreignRecord(rr)
+			if err != nil {
+				return reply{}, false, false
+			}
+			*section.to = append(*section.to, rec)
+		}
+	}
+	return got, m.Truncated, true
+}
+
+// foreignRecord is a record that the server understands as an address or not at
+// all: then it is passed on as it is.
+func foreignRecord(rr wire.RR) (record, error) {
+	hdr := rr.Header()
+	owner, err := parse(hdr.Name)
+	if err != nil {
+		return record{}, err
+	}
+	if hdr.Class != wire.ClassINET {
+		return record{}, fmt.Errorf("class %d", hdr.Class)
+	}
+	rec := record{name: owner, kind: kind(hdr.Rrtype), ttl: hdr.Ttl}
+	switch rr := rr.(type) {
+	case *wire.A:
+		rec.addr, _ = netip.AddrFromSlice(rr.A.To4())
+	case *wire.AAAA:
+		rec.addr, _ = netip.AddrFromSlice(rr.AAAA.To16())
+	}
+	if rec.addr.IsValid() {
+		return rec, nil
+	}
+	var raw wire.RFC3597
+	if err := raw.ToRFC3597(rr); err != nil {
+		return record{}, err
+	}
+	rec.foreign, rec.data = true, raw.Rdata
+	return rec, nil
 }
 
 // escaped is the name in presentation format (RFC 1035, section 5.1), which is
