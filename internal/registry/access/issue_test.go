@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -58,4 +60,14 @@ func until(t testing.TB, ok func() bool) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+}
+
+// handshake is dial over TLS, whoever answers.
+func handshake(t testing.TB, address string) net.Conn {
+	t.Helper()
+	conn := tls.Client(dial(t, address), &tls.Config{InsecureSkipVerify: true})
+	if err := conn.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }

@@ -1,0 +1,6 @@
+//go:build !race
+
+package access_test
+
+// raceCosts is nothing without the race detector.
+const raceCosts = 1
