@@ -24,6 +24,9 @@ type Options struct {
 	// OperationDelay is how long an operation takes. Zero applies it before
 	// the call that submits it returns.
 	OperationDelay time.Duration
+	// NoSync leaves the disk to write when it likes. A machine that crashes then
+	// takes acknowledged writes with it, or the whole file: for measurements.
+	NoSync bool
 	// Log gets what Run cannot return; default slog.Default().
 	Log *slog.Logger
 }
@@ -84,6 +87,7 @@ func Open(opts Options) (*Registry, error) {
 		if r.store, err = openStore(opts.Path); err != nil {
 			return nil, err
 		}
+		r.store.db.NoSync = opts.NoSync
 	}
 	if err := r.reload(time.Now()); err != nil {
 		r.store.close()
@@ -94,6 +98,15 @@ func Open(opts Options) (*Registry, error) {
 
 // Account is the id of the account that owns every resource of the registry.
 func (r *Registry) Account() string { return r.opts.Account }
+
+// Commits is how often the registry wrote its file since Open. Each of them is
+// two fsyncs.
+func (r *Registry) Commits() int64 {
+	if r.store == nil {
+		return 0
+	}
+	return r.store.commits.Load()
+}
 
 // reload takes the durable state for the state, and publishes it.
 func (r *Registry) reload(now time.Time) error {
