@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -48,7 +49,10 @@ const lockWait = time.Second
 
 // store is the file of a registry; nil is a store that forgets. It is used
 // under the commit lock only.
-type store struct{ db *bbolt.DB }
+type store struct {
+	db      *bbolt.DB
+	commits atomic.Int64 // so far; may be read at any time
+}
 
 // row is one key of one bucket with its new value; nil removes it.
 type row struct {
@@ -165,7 +169,7 @@ func openFile(path string) (s *store, err error) {
 	}
 	err = guard(func() error {
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, OpenFile: open})
-		s = &store{db}
+		s = &store{db: db}
 		return err
 	})
 	switch {
@@ -220,6 +224,7 @@ func (s *store) write(rows []row) error {
 	if s == nil || len(rows) == 0 {
 		return nil
 	}
+	s.commits.Add(1)
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, row := range rows {
 			b := tx.Bucket([]byte(row.bucket))
