@@ -74,7 +74,13 @@ func (d *Document) Count() Census {
 type Census struct{ Namespaces, Services, Instances int }
 
 func (c Census) String() string {
-	return fmt.Sprintf("%d namespaces, %d services, %d instances", c.Namespaces, c.Services, c.Instances)
+	counted := func(n int, noun string) string {
+		if n != 1 {
+			noun += "s"
+		}
+		return fmt.Sprintf("%d %s", n, noun)
+	}
+	return counted(c.Namespaces, "namespace") + ", " + counted(c.Services, "service") + ", " + counted(c.Instances, "instance")
 }
 
 // Census says how many resources the registry has.

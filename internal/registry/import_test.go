@@ -146,7 +146,7 @@ func TestMerge(t *testing.T) {
 		says     string // the error; empty: it works
 		adds     registry.Census
 	}{
-		"not asked for":         {how: registry.ImportOptions{}, says: "the registry is not empty: it has 2 namespaces, 1 services, 1 instances"},
+		"not asked for":         {how: registry.ImportOptions{}, says: "the registry is not empty: it has 2 namespaces, 1 service, 1 instance"},
 		"the same":              {how: registry.ImportOptions{Merge: true}},
 		"another instance":      {old: "i-1", new: "i-2", how: registry.ImportOptions{Merge: true}, adds: registry.Census{Instances: 1}},
 		"revision moved on":     {old: `"revision": 7`, new: `"revision": 9`, how: registry.ImportOptions{Merge: true}},
