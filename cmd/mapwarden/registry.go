@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,8 +36,8 @@ func (f *registryFlags) add(c *cobra.Command) {
 	f.door.add(c)
 	c.Flags().DurationVar(&f.options.CustomHealthDelay, "custom-health-delay", 30*time.Second, "how long a custom health status waits before it applies, as in AWS")
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
-	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
-	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
+	c.Flags().StringVar(&f.options.Account, "account", "", "account id in ARNs; default what the registry's file says, else "+registry.DefaultAccount)
+	c.Flags().StringVar(&f.options.Region, "region", "", "region in ARNs; default what the registry's file says, else "+registry.DefaultRegion)
 	f.checks.add(c, &f.options)
 	f.addRules(c)
 }
@@ -54,7 +53,7 @@ type servedRegistry struct {
 
 // check refuses what no registry can be.
 func (f *registryFlags) check() error {
-	if len(f.options.Account) != 12 || strings.Trim(f.options.Account, "0123456789") != "" {
+	if account := f.options.Account; account != "" && (len(account) != 12 || strings.Trim(account, "0123456789") != "") {
 		return usagef("--account %s: give 12 digits", f.options.Account)
 	}
 	for name, d := range map[string]time.Duration{"custom-health-delay": f.options.CustomHealthDelay, "operation-delay": f.options.OperationDelay} {
@@ -73,14 +72,15 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, unreachablef("create the data directory: %w; choose another with --data", err)
 	}
-	f.options.Path = filepath.Join(data, "registry.db")
+	f.options.Path = registryFile(data)
 	f.options.Log = slog.Default()
 	reg, err := registry.Open(f.options)
 	if err != nil {
 		return nil, unreachablef("open the registry: %w", err)
 	}
 	s := &servedRegistry{reg: reg, checks: f.checks.checkers(reg)}
-	if s.door, err = openDoor(f.door, data, f.options.Account, f.options.Region); err == nil {
+	slog.Info("the registry is open", "file", f.options.Path, "account", reg.Account(), "region", reg.Region(), "census", reg.Census())
+	if s.door, err = openDoor(f.door, data, reg.Account(), reg.Region()); err == nil {
 		err = a.openListeners(ctx, f, s)
 	}
 	if err != nil {
@@ -145,8 +145,8 @@ func (a *app) registryCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&data, "data", "./mapwarden-data", "directory of the registry's file")
-	c.AddCommand(a.keysCommand(), a.registryChecksCommand())
+	c.Flags().StringVar(&data, "data", localData, "directory of the registry's file")
+	c.AddCommand(a.keysCommand(), a.registryChecksCommand(), a.registryExport(), a.registryImport())
 	return c
 }
 

@@ -19,6 +19,7 @@ const (
 	listStatuses // GetInstancesHealthStatus of a whole service
 	readOne      // GetInstance, and GetInstancesHealthStatus of one instance
 	readOperation
+	readDetails // GetNamespace, GetService, GetServiceAttributes, ListTagsForResource
 	discover
 	write // RegisterInstance, DeregisterInstance, UpdateInstanceCustomHealthStatus
 	provision
@@ -42,6 +43,7 @@ var knownLimit = [classes]float64{
 	listStatuses:   50, // with readOne; not known
 	readOne:        50, // with listStatuses; not known
 	readOperation:  100,
+	readDetails:    50, // not known
 	discover:       1000,
 	write:          50,
 	provision:      5,

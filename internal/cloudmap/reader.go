@@ -35,6 +35,11 @@ type readAPI interface {
 	GetInstance(context.Context, *sd.GetInstanceInput, ...func(*sd.Options)) (*sd.GetInstanceOutput, error)
 	GetOperation(context.Context, *sd.GetOperationInput, ...func(*sd.Options)) (*sd.GetOperationOutput, error)
 	DiscoverInstances(context.Context, *sd.DiscoverInstancesInput, ...func(*sd.Options)) (*sd.DiscoverInstancesOutput, error)
+	DiscoverInstancesRevision(context.Context, *sd.DiscoverInstancesRevisionInput, ...func(*sd.Options)) (*sd.DiscoverInstancesRevisionOutput, error)
+	GetNamespace(context.Context, *sd.GetNamespaceInput, ...func(*sd.Options)) (*sd.GetNamespaceOutput, error)
+	GetService(context.Context, *sd.GetServiceInput, ...func(*sd.Options)) (*sd.GetServiceOutput, error)
+	GetServiceAttributes(context.Context, *sd.GetServiceAttributesInput, ...func(*sd.Options)) (*sd.GetServiceAttributesOutput, error)
+	ListTagsForResource(context.Context, *sd.ListTagsForResourceInput, ...func(*sd.Options)) (*sd.ListTagsForResourceOutput, error)
 }
 
 // Reader reads a registry. Its methods may be called by many goroutines.
@@ -80,11 +85,11 @@ func (r *Reader) ListServices(ctx context.Context) (found []warden.ServiceFound,
 	return found, err == nil, err
 }
 
-func (r *Reader) listNamespaces(ctx context.Context) ([]types.NamespaceSummary, error) {
+func (r *Reader) listNamespaces(ctx context.Context, filters ...types.NamespaceFilter) ([]types.NamespaceSummary, error) {
 	var all []types.NamespaceSummary
 	err := pages(func(token *string) (*string, error) {
 		out, err := call(ctx, r.c, listNamespaces, "ListNamespaces", r.api.ListNamespaces,
-			&sd.ListNamespacesInput{NextToken: token, MaxResults: aws.Int32(pageSize)})
+			&sd.ListNamespacesInput{Filters: filters, NextToken: token, MaxResults: aws.Int32(pageSize)})
 		if err != nil {
 			return nil, err
 		}
@@ -98,33 +103,43 @@ func (r *Reader) listNamespaces(ctx context.Context) ([]types.NamespaceSummary, 
 // account shares with ours, AWS takes ARNs instead of ids.
 func (r *Reader) servicesOf(ctx context.Context, ns types.NamespaceSummary) ([]warden.ServiceFound, error) {
 	shared := r.foreign(ns.ResourceOwner)
-	pick := func(id, arn *string) string {
-		if shared && aws.ToString(arn) != "" {
-			return *arn
-		}
-		return aws.ToString(id)
-	}
-	filter := []types.ServiceFilter{{
-		Name: types.ServiceFilterNameNamespaceId, Condition: types.FilterConditionEq,
-		Values: []string{pick(ns.Id, ns.Arn)},
-	}}
+	services, err := r.listServices(ctx, aws.ToString(named(shared, ns.Id, ns.Arn)))
 	var found []warden.ServiceFound
+	for _, s := range services {
+		found = append(found, warden.ServiceFound{
+			Service:      health.Service{ID: aws.ToString(named(shared, s.Id, s.Arn)), Name: aws.ToString(s.Name), Namespace: aws.ToString(ns.Name)},
+			HealthCheck:  healthCheckOf(s),
+			OtherAccount: shared,
+		})
+	}
+	return found, err
+}
+
+// listServices returns what it listed also where it could not list all.
+func (r *Reader) listServices(ctx context.Context, namespace string) ([]types.ServiceSummary, error) {
+	filter := []types.ServiceFilter{{
+		Name: types.ServiceFilterNameNamespaceId, Condition: types.FilterConditionEq, Values: []string{namespace},
+	}}
+	var all []types.ServiceSummary
 	err := pages(func(token *string) (*string, error) {
 		out, err := call(ctx, r.c, listServices, "ListServices", r.api.ListServices,
 			&sd.ListServicesInput{Filters: filter, NextToken: token, MaxResults: aws.Int32(pageSize)})
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range out.Services {
-			found = append(found, warden.ServiceFound{
-				Service:      health.Service{ID: pick(s.Id, s.Arn), Name: aws.ToString(s.Name), Namespace: aws.ToString(ns.Name)},
-				HealthCheck:  healthCheckOf(s),
-				OtherAccount: shared,
-			})
-		}
+		all = append(all, out.Services...)
 		return out.NextToken, nil
 	})
-	return found, err
+	return all, err
+}
+
+// named is what a call takes for a resource: its id, or, in a namespace that
+// another account shares, its ARN.
+func named(shared bool, id, arn *string) *string {
+	if shared && aws.ToString(arn) != "" {
+		return arn
+	}
+	return id
 }
 
 func healthCheckOf(s types.ServiceSummary) warden.HealthCheckKind {

@@ -43,6 +43,10 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 // ErrClosed is returned by writes after Close.
 var ErrClosed = errors.New("registry is closed")
 
+// ErrInUse is in the error where another process has the file of a registry
+// open, which only one process may at a time.
+var ErrInUse = errors.New("another process has it open")
+
 func refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }

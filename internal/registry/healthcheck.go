@@ -81,6 +81,15 @@ func (n *NewHealthCheck) settings() *HealthCheck {
 	return c
 }
 
+// asked is a request for these settings; nil stays nil.
+func (c *HealthCheck) asked() *NewHealthCheck {
+	if c == nil {
+		return nil
+	}
+	threshold := int32(c.FailureThreshold)
+	return &NewHealthCheck{Type: string(c.Type), ResourcePath: c.ResourcePath, FailureThreshold: &threshold}
+}
+
 // fits refuses a check where Cloud Map does not offer one. Route 53 looks from
 // the internet, where a private namespace has no meaning.
 func (n *NewHealthCheck) fits(ns *Namespace, records *DNSConfig) error {

@@ -11,7 +11,7 @@ type Instance struct {
 	// Change is a custom status that was submitted and has not applied yet.
 	Change *StatusChange `json:"change,omitempty"`
 	// RegisteredBy is the id of the operation that registered it last.
-	RegisteredBy string `json:"registeredBy"`
+	RegisteredBy string `json:"registeredBy,omitempty"`
 }
 
 // Registration is what RegisterInstance needs to know.

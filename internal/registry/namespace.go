@@ -37,7 +37,7 @@ type Namespace struct {
 	// Tags are the namespace's tags.
 	Tags map[string]string `json:"tags,omitempty"`
 	// Seq is the order of creation, finer than CreateDate.
-	Seq uint64 `json:"seq"`
+	Seq uint64 `json:"seq,omitempty"`
 	// ServiceCount is the number of its services.
 	ServiceCount int `json:"-"`
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,10 +16,10 @@ type Options struct {
 	// Path is the file that holds the registry; its directory must exist. Empty
 	// keeps it in memory.
 	Path string
-	// Account owns every resource; 12 digits, default "000000000000".
-	Account string
-	// Region stands in every ARN; default "us-east-1".
-	Region string
+	// Account owns every resource; 12 digits. Region stands in every ARN. What
+	// is empty is as the file says, or else as DefaultAccount and DefaultRegion
+	// say; the file keeps it.
+	Account, Region string
 	// CustomHealthDelay is how long a custom health status waits before it
 	// applies. Zero applies it at once; AWS documents 30 s.
 	CustomHealthDelay time.Duration
@@ -49,16 +50,10 @@ func DefaultOptions() Options {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Account == "" {
-		o.Account = "000000000000"
-	}
-	if o.Region == "" {
-		o.Region = "us-east-1"
-	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if len(o.Account) != accountIDLength {
+	if o.Account != "" && len(o.Account) != accountIDLength {
 		return o, fmt.Errorf("account %q does not have %d digits", o.Account, accountIDLength)
 	}
 	if o.CustomHealthDelay < 0 || o.OperationDelay < 0 {
@@ -103,15 +98,11 @@ func Open(opts Options) (*Registry, error) {
 		}
 		r.store.db.NoSync = opts.NoSync
 	}
-	if err := r.reload(time.Now()); err != nil {
-		r.store.close()
-		return nil, err
+	if err := errors.Join(r.reload(time.Now()), r.settleOwner()); err != nil {
+		return nil, errors.Join(err, r.store.close())
 	}
 	return r, nil
 }
-
-// Account is the id of the account that owns every resource of the registry.
-func (r *Registry) Account() string { return r.opts.Account }
 
 // Commits is how often the registry wrote its file since Open. Each of them is
 // two fsyncs.

@@ -56,7 +56,7 @@ func (c *DNSConfig) Has(t RecordType) bool {
 // Service is a name under which instances are registered.
 type Service struct {
 	ID               string      `json:"id"`
-	NamespaceID      string      `json:"namespaceId"`
+	NamespaceID      string      `json:"namespaceId,omitempty"`
 	Name             string      `json:"name"`
 	Type             ServiceType `json:"type"`
 	Description      string      `json:"description,omitempty"`
@@ -205,6 +205,9 @@ func (r *Registry) CreateService(n NewService) (created *Service, err error) {
 			}
 			return refuse(ServiceAlreadyExists, "service %s exists already: %s", n.Name, there.ID).
 				with("ServiceId", there.ID).with("ServiceArn", r.ARN(there.ID)).with("CreatorRequestId", there.CreatorRequestID)
+		}
+		for b.byService[svc.ID] != nil { // imported, under another name
+			svc.ID = "srv-" + randomName(16)
 		}
 		b.byService[svc.ID] = &serviceState{service: svc}
 		b.byName[nameIn(ns, svc.Name)] = svc.ID

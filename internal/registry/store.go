@@ -31,8 +31,8 @@ const (
 	bucketOperations = "operations"
 )
 
-// The meta bucket has one row that says what the file is. Raise formatVersion
-// when an older build would misread the rows.
+// A row of the meta bucket says what the file is, another whose (see owner).
+// Raise formatVersion when an older build would misread the rows.
 const (
 	formatKey     = "format"
 	formatName    = "mapwarden registry"
@@ -102,7 +102,12 @@ func openStore(path string) (*store, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
-	s, err := openFile(path)
+	return openExisting(path, bbolt.Options{})
+}
+
+// openExisting opens the file at path and checks that it is a registry.
+func openExisting(path string, how bbolt.Options) (*store, error) {
+	s, err := openFile(path, how)
 	if err != nil {
 		return nil, fmt.Errorf("open registry %s: %w", path, err)
 	}
@@ -122,7 +127,7 @@ func createStore(path string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	s, err := openFile(filepath.Join(temp, "registry"))
+	s, err := openFile(filepath.Join(temp, "registry"), bbolt.Options{})
 	if err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func syncDir(dir string) error {
 
 // openFile opens a bbolt file. The library panics, or reads memory that is not
 // there, on many kinds of damage; both become errors.
-func openFile(path string) (s *store, err error) {
+func openFile(path string, how bbolt.Options) (s *store, err error) {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		return nil, errors.New("the file is empty, so it lost what it held; move it away to start anew")
 	}
@@ -167,8 +172,9 @@ func openFile(path string) (s *store, err error) {
 		file, err = os.OpenFile(name, flag, perm)
 		return file, err
 	}
+	how.Timeout, how.OpenFile = lockWait, open
 	err = guard(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, OpenFile: open})
+		db, err := bbolt.Open(path, 0o600, &how)
 		s = &store{db: db}
 		return err
 	})
@@ -176,7 +182,7 @@ func openFile(path string) (s *store, err error) {
 	case err == nil:
 		return s, nil
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, errors.New("another process has it open")
+		return nil, ErrInUse
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		err = fmt.Errorf("not a registry, or damaged: %w", err)
 	}
@@ -309,6 +315,7 @@ func each[T any](tx *bbolt.Tx, bucket string, use func(key string, value *T) err
 func loadNamespaces(tx *bbolt.Tx, st *state) error {
 	return each(tx, bucketNamespaces, func(id string, ns *Namespace) error {
 		st.byNamespace[id] = ns
+		st.seq = max(st.seq, ns.Seq)
 		return nil
 	})
 }
