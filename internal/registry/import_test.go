@@ -78,7 +78,7 @@ func TestMistakesInADocument(t *testing.T) {
 			"services[0].dns: namespace ns-two is an HTTP namespace and has no DNS records"},
 		"revision":          {`"revision": 7`, `"revision": -7`, "services[0].revision: is negative"},
 		"address":           {"10.0.0.1", "10.0.0", `19:41: namespaces[1].services[0].instances[0].attributes: AWS_INSTANCE_IPV4 "10.0.0" is not an IPv4 address`},
-		"EC2 alone":         {`AWS_INSTANCE_IPV4": "10.0.0.1"`, `AWS_EC2_INSTANCE_ID": "i-0"`, "attributes: AWS_EC2_INSTANCE_ID: this registry has no EC2"},
+		"EC2 alone":         {`AWS_INSTANCE_IPV4": "10.0.0.1"`, `AWS_EC2_INSTANCE_ID": "i-0"`, "attributes: AWS_EC2_INSTANCE_ID stands without the AWS_INSTANCE_IPV4"},
 		"no check":          {`"customHealth": true, `, "", "instances[0].health: HEALTHY: service srv-api has no health check"},
 		"no status":         {`"health": "HEALTHY"`, `"health": "UNKNOWN"`, "instances[0].health: is neither HEALTHY nor UNHEALTHY"},
 		"change to nothing": {`"health": "HEALTHY"`, `"health": "HEALTHY", "change": {"to": "HEALTHY", "due": "2026-01-02T03:04:05Z"}`, "instances[0].change: does not lead from HEALTHY to the other status"},

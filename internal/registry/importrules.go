@@ -137,9 +137,11 @@ func (s *Service) sound(ns *Namespace) error {
 
 func (i *Instance) sound(svc *Service) error {
 	attrs := attributesOf(i)
-	if attrs[AttrEC2] != "" && attrs[AttrIPv4] != "" {
-		// The API asks EC2 for the address. Here it is known.
-		attrs = maps.Clone(attrs)
+	if attrs[AttrEC2] != "" {
+		if attrs[AttrIPv4] == "" {
+			return wrong("attributes", "%s stands without the %s that Cloud Map adds to it", AttrEC2, AttrIPv4)
+		}
+		attrs = maps.Clone(attrs) // the API takes the one without the other
 		delete(attrs, AttrEC2)
 	}
 	err := first(
