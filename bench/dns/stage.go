@@ -159,12 +159,13 @@ func (st *stage) close() {
 type figures struct {
 	perSecond  float64 // answers
 	perRequest float64 // microseconds of CPU
+	busy       float64 // part of one core
 	lost       int
 }
 
 // ask measures a server.
 func (st *stage) ask(server *child, c testCase) (figures, error) {
-	order := order{At: server.at, Question: c.question, Records: c.records, Sockets: c.sockets, Window: c.window}
+	order := order{At: server.at, Question: c.question, Records: c.records, Sockets: c.sockets, Window: c.window, Gather: c.gather}
 	for _, order.For = range []time.Duration{100 * time.Millisecond, st.length} { // the first warms up
 		before, err := cpuTime(server.cmd.Process.Pid)
 		if err != nil {
@@ -192,6 +193,7 @@ func (st *stage) ask(server *child, c testCase) (figures, error) {
 			return figures{
 				perSecond:  float64(got.Answers) / got.Took.Seconds(),
 				perRequest: float64((after - before).Microseconds()) / float64(max(got.Answers, 1)),
+				busy:       (after - before).Seconds() / got.Took.Seconds(),
 				lost:       got.Lost,
 			}, nil
 		}

@@ -56,7 +56,7 @@ const (
 
 func (t *table) print() error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "case\tserver\tanswers/s\tCPU us/answer\tlost")
+	fmt.Fprintln(w, "case\tserver\tanswers/s\tCPU us/answer\tof one core\tlost")
 	for _, c := range cases {
 		for _, s := range t.st.servers {
 			rows := t.runs[run{s.name, c}]
@@ -64,8 +64,8 @@ func (t *table) print() error {
 			for _, f := range rows {
 				lost += f.lost
 			}
-			fmt.Fprintf(w, "%s\t%s\t%.0f\t%.2f\t%d\n", c.name, s.name,
-				median(each(rows, figures.speed)), median(each(rows, figures.cost)), lost)
+			fmt.Fprintf(w, "%s\t%s\t%.0f\t%.2f\t%.0f%%\t%d\n", c.name, s.name,
+				median(each(rows, figures.speed)), median(each(rows, figures.cost)), 100*median(each(rows, figures.share)), lost)
 		}
 	}
 	fmt.Fprintln(w, "\ncase\tof\tthroughput\tCPU per answer\tgoal")
@@ -96,6 +96,7 @@ func verdict(reached bool) string {
 
 func (f figures) speed() float64 { return f.perSecond }
 func (f figures) cost() float64  { return f.perRequest }
+func (f figures) share() float64 { return f.busy }
 
 func each(rows []figures, of func(figures) float64) []float64 {
 	var out []float64
