@@ -13,11 +13,13 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -103,7 +105,7 @@ func load() string {
 		return ""
 	}
 	one, _, _ := strings.Cut(string(b), " ")
-	return fmt.Sprintf("; load %s on %d CPUs", one, runtime.NumCPU())
+	return fmt.Sprintf("; load %s on %s CPUs", one, cmp.Or(os.Getenv(entered), strconv.Itoa(runtime.NumCPU())))
 }
 
 // cores says where the processes run.
@@ -114,7 +116,7 @@ type cores struct {
 const (
 	serverCore = "0"
 	clientCore = "1"
-	entered    = "MAPWARDEN_BENCH_PINNED" // set in the process that is on clientCore
+	entered    = "MAPWARDEN_BENCH_PINNED" // in the process that is on clientCore: the number of CPUs that there are
 )
 
 func placing(pin bool) cores {
@@ -136,7 +138,7 @@ func (c cores) enter() error {
 		return err
 	}
 	argv := append([]string{"taskset", "-c", clientCore, self}, os.Args[1:]...)
-	return fmt.Errorf("become taskset: %w", syscall.Exec(c.taskset, argv, append(os.Environ(), entered+"=1")))
+	return fmt.Errorf("become taskset: %w", syscall.Exec(c.taskset, argv, append(os.Environ(), entered+"="+strconv.Itoa(runtime.NumCPU()))))
 }
 
 func (c cores) String() string {

@@ -57,13 +57,24 @@ func openToken(kind, token string) (string, error) {
 	return last, nil
 }
 
-// keep returns the items that match; nil when match is nil means all.
+// keep returns the items that match; nil when match is nil means all. Where all
+// match, what it returns is items.
 func keep[T any](items []T, match func(T) bool) []T {
 	if match == nil {
 		return items
 	}
-	var kept []T
-	for _, item := range items {
+	for i, item := range items {
+		if !match(item) {
+			return keepRest(items, i, match)
+		}
+	}
+	return items
+}
+
+// keepRest is keep where items[:n] match and items[n] does not.
+func keepRest[T any](items []T, n int, match func(T) bool) []T {
+	kept := append(make([]T, 0, len(items)-1), items[:n]...)
+	for _, item := range items[n+1:] {
 		if match(item) {
 			kept = append(kept, item)
 		}

@@ -1,14 +1,38 @@
 package awsjson
 
 import (
+	"strconv"
+
 	sd "github.com/aws/aws-sdk-go-v2/service/servicediscovery"
-	"github.com/aws/aws-sdk-go-v2/service/servicediscovery/types"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 )
 
-func discoverInstances(reg *registry.Registry, in *sd.DiscoverInstancesInput) (*sd.DiscoverInstancesOutput, error) {
-	found, err := reg.Discover(registry.Query{
+// discoverInstances is the one operation that is called all the time, so it does
+// without reflection: the requests that clients send are scanned, and an answer
+// is copied together from what the instances are kept as. It takes and gives
+// what the codec would; tests hold it to that.
+func discoverInstances(reg *registry.Registry, body, answer []byte) ([]byte, error) {
+	q, ok := scanQuery(body)
+	if !ok {
+		var err error
+		if q, err = decodeQuery(body); err != nil {
+			return nil, err
+		}
+	}
+	found, err := reg.Discover(q)
+	if err != nil {
+		return nil, err
+	}
+	return appendDiscovery(answer, q, found), nil
+}
+
+func decodeQuery(body []byte) (registry.Query, error) {
+	in := new(sd.DiscoverInstancesInput)
+	if err := decode(body, in); err != nil {
+		return registry.Query{}, err
+	}
+	return registry.Query{
 		Namespace: value(in.NamespaceName),
 		Service:   value(in.ServiceName),
 		Health:    registry.HealthFilter(in.HealthStatus),
@@ -16,20 +40,34 @@ func discoverInstances(reg *registry.Registry, in *sd.DiscoverInstancesInput) (*
 		Prefer:    in.OptionalParameters,
 		Max:       in.MaxResults,
 		Owner:     value(in.OwnerAccount),
-	})
-	if err != nil {
-		return nil, err
+	}, nil
+}
+
+// appendDiscovery appends the JSON of a DiscoverInstancesOutput.
+func appendDiscovery(to []byte, q registry.Query, found registry.Discovery) []byte {
+	var room [256]byte
+	end := append(room[:0], `,"NamespaceName":`...)
+	end = appendString(end, q.Namespace)
+	end = append(end, `,"ServiceName":`...)
+	end = appendString(end, q.Service)
+	end = append(end, '}')
+
+	to = append(to, `{"Instances":[`...)
+	for i, inst := range found.Instances {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = append(to, `{"Attributes":`...)
+		to = append(to, inst.Attributes.JSON()...)
+		to = append(to, `,"HealthStatus":"`...)
+		to = append(to, inst.Health.String()...)
+		to = append(to, `","InstanceId":`...)
+		to = appendString(to, inst.ID)
+		to = append(to, end...)
 	}
-	out := &sd.DiscoverInstancesOutput{
-		Instances: make([]types.HttpInstanceSummary, 0, len(found.Instances)), InstancesRevision: &found.Revision,
-	}
-	for _, inst := range found.Instances {
-		out.Instances = append(out.Instances, types.HttpInstanceSummary{
-			Attributes: inst.Attributes.Map(), HealthStatus: types.HealthStatus(inst.Health.String()), InstanceId: &inst.ID,
-			NamespaceName: in.NamespaceName, ServiceName: in.ServiceName,
-		})
-	}
-	return out, nil
+	to = append(to, `],"InstancesRevision":`...)
+	to = strconv.AppendInt(to, found.Revision, 10)
+	return append(to, '}')
 }
 
 func discoverInstancesRevision(reg *registry.Registry, in *sd.DiscoverInstancesRevisionInput) (*sd.DiscoverInstancesRevisionOutput, error) {

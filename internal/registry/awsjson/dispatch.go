@@ -4,13 +4,14 @@ import (
 	"github.com/mapwarden/mapwarden/internal/registry"
 )
 
-// operation carries out one call: JSON in, JSON out.
-type operation func(reg *registry.Registry, body []byte) ([]byte, error)
+// operation carries out one call: JSON in, JSON out, which is appended to
+// answer or is a slice of its own.
+type operation func(reg *registry.Registry, body, answer []byte) ([]byte, error)
 
 // call makes an operation of a function on the SDK's structs. A nil output is
 // an empty body, which is how operations without an output shape answer.
 func call[In, Out any](do func(*registry.Registry, *In) (*Out, error)) operation {
-	return func(reg *registry.Registry, body []byte) ([]byte, error) {
+	return func(reg *registry.Registry, body, _ []byte) ([]byte, error) {
 		in := new(In)
 		if err := decode(body, in); err != nil {
 			return nil, err
@@ -57,7 +58,7 @@ func operations() map[string]operation {
 		"GetInstancesHealthStatus":         call(getInstancesHealthStatus),
 		"UpdateInstanceCustomHealthStatus": call(updateInstanceCustomHealthStatus),
 
-		"DiscoverInstances":         call(discoverInstances),
+		"DiscoverInstances":         discoverInstances,
 		"DiscoverInstancesRevision": call(discoverInstancesRevision),
 
 		"GetOperation":   call(getOperation),

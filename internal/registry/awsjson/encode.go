@@ -35,7 +35,7 @@ func appendValue(buf *bytes.Buffer, v reflect.Value) error {
 	case reflect.Pointer:
 		return appendValue(buf, v.Elem())
 	case reflect.String:
-		appendString(buf, v.String())
+		buf.Write(appendString(buf.AvailableBuffer(), v.String()))
 		return nil
 	case reflect.Int32, reflect.Int64:
 		buf.Write(strconv.AppendInt(buf.AvailableBuffer(), v.Int(), 10))
@@ -77,7 +77,7 @@ func appendStruct(buf *bytes.Buffer, v reflect.Value) error {
 			buf.WriteByte(',')
 		}
 		first = false
-		appendString(buf, field.Name)
+		buf.Write(appendString(buf.AvailableBuffer(), field.Name))
 		buf.WriteByte(':')
 		if err := appendValue(buf, v.Field(i)); err != nil {
 			return fmt.Errorf("%s: %w", field.Name, err)
@@ -105,7 +105,7 @@ func appendMap(buf *bytes.Buffer, v reflect.Value) error {
 		if i > 0 {
 			buf.WriteByte(',')
 		}
-		appendString(buf, key.String())
+		buf.Write(appendString(buf.AvailableBuffer(), key.String()))
 		buf.WriteByte(':')
 		if err := appendValue(buf, v.MapIndex(key)); err != nil {
 			return err
@@ -115,16 +115,18 @@ func appendMap(buf *bytes.Buffer, v reflect.Value) error {
 	return nil
 }
 
-// appendString writes a JSON string. Nearly all are plain ASCII and are copied.
-func appendString(buf *bytes.Buffer, s string) {
+// appendString appends a JSON string. Nearly all are plain ASCII and are copied.
+func appendString(to []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if !plain(s[i]) {
 			quoted, _ := json.Marshal(s) // a string always encodes
-			buf.Write(quoted)
-			return
+			return append(to, quoted...)
 		}
 	}
-	buf.WriteByte('"')
-	buf.WriteString(s)
-	buf.WriteByte('"')
+	to = append(to, '"')
+	to = append(to, s...)
+	return append(to, '"')
 }
+
+// plain reports whether a character stands for itself in a JSON string.
+func plain(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }

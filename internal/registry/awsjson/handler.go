@@ -11,6 +11,9 @@
 package awsjson
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +21,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
@@ -51,7 +55,7 @@ func New(reg *registry.Registry) http.Handler {
 // ServeHTTP answers one call.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID()
-	w.Header().Set("x-amzn-RequestId", id)
+	w.Header()["X-Amzn-Requestid"] = []string{id} // as Set spells it
 	switch {
 	case r.Method == http.MethodConnect:
 		refuseTunnel(w)
@@ -93,29 +97,51 @@ func (h *handler) serveCall(w http.ResponseWriter, r *http.Request) {
 		writeError(w, unknownOperation(r.Header.Get("X-Amz-Target")))
 		return
 	}
-	body, err := readBody(w, r)
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	body, err := readBody(w, r, room.body)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	answer, err := call(h.reg, body)
+	answer, err := call(h.reg, body, room.answer)
+	room.keep(body, answer)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+	header := w.Header()
+	header["Content-Type"] = []string{contentType}
+	header["Content-Length"] = []string{strconv.Itoa(len(answer))}
 	w.Write(answer)
 }
 
-// readBody reads at most maxBody bytes in at most bodyTimeout.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// room is where a call has its request and its answer; calls take turns in it.
+type room struct{ body, answer []byte }
+
+var rooms = sync.Pool{New: func() any { return &room{body: make([]byte, 0, 512)} }}
+
+// keep lets the next call have the slices that this one used, where they are
+// larger than those that were there, but not very large.
+func (r *room) keep(body, answer []byte) {
+	const most = 1 << 20
+	if n := cap(body); n > cap(r.body) && n <= most {
+		r.body = body[:0]
+	}
+	if n := cap(answer); n > cap(r.answer) && n <= most {
+		r.answer = answer[:0]
+	}
+}
+
+// readBody reads at most maxBody bytes in at most bodyTimeout, into a slice.
+func readBody(w http.ResponseWriter, r *http.Request, into []byte) ([]byte, error) {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer without deadlines is a test's, in memory
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body := bytes.NewBuffer(into)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
 		control.SetReadDeadline(time.Time{})
-		return body, nil
+		return body.Bytes(), nil
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, &wireError{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException",
@@ -126,6 +152,17 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // requestID has the shape of a random UUID. It is a label, not a secret.
 func requestID() string {
-	a, b := rand.Uint64(), rand.Uint64()
-	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(raw[8:], rand.Uint64())
+	raw[6] = raw[6]&0x0f | 0x40
+	raw[8] = raw[8]&0x3f | 0x80
+	id := make([]byte, 0, 36)
+	for i, part := range [...][]byte{raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]} {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		id = hex.AppendEncode(id, part)
+	}
+	return string(id)
 }
