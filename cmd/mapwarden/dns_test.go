@@ -15,24 +15,8 @@ import (
 // TestDNSCarriesTheDataCalls has an unmodified SDK client on a machine that uses
 // the registry's DNS: the call that goes to data- arrives.
 func TestDNSCarriesTheDataCalls(t *testing.T) {
-	a := &app{out: t.Output(), err: t.Output()}
-	f := registryFlags{listen: "127.0.0.1:0"}
-	f.options.Account = "000000000000"
-	f.dns.listen = "127.0.0.1:0"
-	f.dns.options.Values, f.dns.options.Connections = 8, 8
-	f.dns.options.API.Name = "cloudmap.internal"
-	s, err := a.openRegistry(t.Context(), f, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+	s := serveRegistry(t, func(f *registryFlags) {
+		f.dns.listen, f.dns.options.API.Name = "127.0.0.1:0", "cloudmap.internal"
 	})
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.dns.tcp.Addr().String())

@@ -92,12 +92,15 @@ func (d *door) secured(addr net.Addr, insecure bool) error {
 	return nil
 }
 
+// guard is the face behind the door.
+func (d *door) guard(face http.Handler) http.Handler { return access.New(d.options, face) }
+
 // serve answers calls until ctx ends.
-func (d *door) serve(ctx context.Context, ln net.Listener, face http.Handler) error {
+func (d *door) serve(ctx context.Context, ln net.Listener, calls http.Handler) error {
 	if d.certificate != nil {
 		ln = d.certificate.Listener(ln)
 	}
-	return access.Serve(ctx, ln, d.connections, access.New(d.options, face))
+	return access.Serve(ctx, ln, d.connections, calls)
 }
 
 // url is where a client of this process reaches the API that listens at addr.

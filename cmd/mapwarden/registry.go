@@ -120,7 +120,7 @@ func (s *servedRegistry) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reg.Run(ctx) })
 	g.Go(func() error { return s.checks.Run(ctx) })
-	g.Go(func() error { return s.door.serve(ctx, s.api, withChecks(awsjson.New(s.reg), s.checks)) })
+	g.Go(func() error { return s.door.serve(ctx, s.api, withChecks(s.door.guard(awsjson.New(s.reg)), s.checks)) })
 	g.Go(func() error { return s.dns.run(ctx) })
 	return g.Wait()
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicediscovery/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/spf13/cobra"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
 	"github.com/mapwarden/mapwarden/internal/route53"
@@ -33,10 +34,9 @@ type checkedService struct {
 	id  string
 }
 
-func newCheckedService(t *testing.T, f registryFlags, check *types.HealthCheckConfig) *checkedService {
+func newCheckedService(t *testing.T, change func(*registryFlags), check *types.HealthCheckConfig) *checkedService {
 	t.Helper()
-	f.listen, f.options.Account = "127.0.0.1:0", "000000000000"
-	served := serveRegistry(t, f)
+	served := serveRegistry(t, change)
 	s := &checkedService{t: t, url: served.url()}
 	s.api = servicediscovery.New(servicediscovery.Options{
 		Region: "us-east-1", BaseEndpoint: &s.url, Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
@@ -66,9 +66,15 @@ func newCheckedService(t *testing.T, f registryFlags, check *types.HealthCheckCo
 }
 
 // serveRegistry runs a registry until the test ends.
-func serveRegistry(t *testing.T, f registryFlags) *servedRegistry {
+// serveRegistry runs a registry with the flags that it has by default, but for
+// its API at any port, no DNS, and what change does to them.
+func serveRegistry(t *testing.T, change func(*registryFlags)) *servedRegistry {
 	t.Helper()
 	a := &app{out: io.Discard, err: io.Discard}
+	var f registryFlags
+	f.add(new(cobra.Command))
+	f.listen, f.dns.listen = "127.0.0.1:0", ""
+	change(&f)
 	served, err := a.openRegistry(t.Context(), f, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +162,7 @@ func TestRoute53Checks(t *testing.T) {
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	defer tls.Close()
 
-	s := newCheckedService(t, registryFlags{checks: route53Flags{interval: minRoute53Interval, vantages: route53.DefaultVantages}},
+	s := newCheckedService(t, func(f *registryFlags) { f.checks.interval = minRoute53Interval },
 		&types.HealthCheckConfig{Type: types.HealthCheckTypeHttp, ResourcePath: aws.String("/up"), FailureThreshold: aws.Int32(2)})
 	s.register("a", server.URL)
 	s.becomes("a", types.HealthStatusHealthy)
@@ -192,7 +198,7 @@ func TestRoute53OverTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	s := newCheckedService(t, registryFlags{checks: route53Flags{interval: minRoute53Interval, vantages: 1}},
+	s := newCheckedService(t, func(f *registryFlags) { f.checks.interval, f.checks.vantages = minRoute53Interval, 1 },
 		&types.HealthCheckConfig{Type: types.HealthCheckTypeHttps})
 	s.register("a", server.URL)
 	s.becomes("a", types.HealthStatusHealthy)
@@ -205,11 +211,11 @@ func TestRoute53OverTLS(t *testing.T) {
 func TestRoute53NotReady(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		options registry.Options
-		want    string
+		closed bool
+		want   string
 	}{
-		"as on AWS": {registry.Options{}, "a UNKNOWN"},
-		"closed":    {registry.Options{UnknownIsUnhealthy: true}, ""},
+		"as on AWS": {false, "a UNKNOWN"},
+		"closed":    {true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -217,7 +223,7 @@ func TestRoute53NotReady(t *testing.T) {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}))
 			defer server.Close()
-			s := newCheckedService(t, registryFlags{options: tt.options, checks: route53Flags{interval: time.Hour, vantages: 3}},
+			s := newCheckedService(t, func(f *registryFlags) { f.options.UnknownIsUnhealthy, f.checks.interval = tt.closed, time.Hour },
 				&types.HealthCheckConfig{Type: types.HealthCheckTypeHttp})
 			s.register("a", server.URL)
 			if got := s.found(); got != tt.want {
@@ -243,12 +249,10 @@ func TestRoute53InDNS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := registryFlags{
-				listen: "127.0.0.1:0", dns: "127.0.0.1:0",
-				options: registry.Options{Account: "000000000000", UnknownIsUnhealthy: tt.closed},
-				checks:  route53Flags{interval: time.Hour, vantages: 1},
-			}
-			served := serveRegistry(t, f)
+			served := serveRegistry(t, func(f *registryFlags) {
+				f.dns.listen, f.options.UnknownIsUnhealthy = "127.0.0.1:0", tt.closed
+				f.checks.interval = time.Hour
+			})
 			made, err := served.reg.CreateNamespace(registry.NewNamespace{Name: "example.test", Type: registry.DNSPublicNamespace})
 			if err != nil {
 				t.Fatal(err)
@@ -258,7 +262,7 @@ func TestRoute53InDNS(t *testing.T) {
 				t.Fatal(err)
 			}
 			svc, err := served.reg.CreateService(registry.NewService{
-				Name: "web", NamespaceID: op.Targets[registry.NamespaceTarget], HealthCheck: &registry.NewHealthCheck{Type: "TCP"},
+				Name: "web", NamespaceID: op.Targets.Namespace, HealthCheck: &registry.NewHealthCheck{Type: "TCP"},
 				DNS: &registry.DNSConfig{Records: []registry.DNSRecord{{Type: registry.RecordA, TTL: 0}}},
 			})
 			if err != nil {
@@ -277,7 +281,7 @@ func TestRoute53InDNS(t *testing.T) {
 				t.Fatal(err)
 			}
 			resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, network, served.tcp.Addr().String())
+				return new(net.Dialer).DialContext(ctx, network, served.dns.tcp.Addr().String())
 			}}
 			got, err := resolver.LookupHost(t.Context(), "web.example.test.")
 			slices.Sort(got)
