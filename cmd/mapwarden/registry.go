@@ -36,7 +36,7 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.options.CustomHealthDelay, "custom-health-delay", 30*time.Second, "how long a custom health status waits before it applies, as in AWS")
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
 	c.Flags().StringVar(&f.options.Account, "account", "000000000000", "account id in ARNs")
-	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs")
+	c.Flags().StringVar(&f.options.Region, "region", "us-east-1", "region in ARNs, and in the scope of signatures")
 }
 
 // servedRegistry is a registry with its listeners open.
