@@ -37,7 +37,7 @@ func (f *registryFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.options.CustomHealthDelay, "custom-health-delay", 30*time.Second, "how long a custom health status waits before it applies, as in AWS")
 	c.Flags().DurationVar(&f.options.OperationDelay, "operation-delay", 200*time.Millisecond, "how long an operation takes; 0s: applied before the answer")
 	c.Flags().StringVar(&f.options.Account, "account", "", "account id in ARNs; default what the registry's file says, else "+registry.DefaultAccount)
-	c.Flags().StringVar(&f.options.Region, "region", "", "region in ARNs; default what the registry's file says, else "+registry.DefaultRegion)
+	c.Flags().StringVar(&f.options.Region, "region", "", "region in ARNs, and in the scope of signatures; default what the registry's file says, else "+registry.DefaultRegion)
 	f.checks.add(c, &f.options)
 	f.addRules(c)
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
-	"github.com/mapwarden/mapwarden/internal/route53"
 )
 
 // checkedService is a registry as the command runs it, and in it the service

@@ -72,7 +72,7 @@ func FuzzServe(f *testing.F) {
 		answers := exchange(t, address, data)
 		runtime.ReadMemStats(&after)
 		// A byte of JSON may become a value of some tens of bytes, and an answer.
-		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(2<<20+500*len(data)); got > most {
+		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(2<<20+200*len(data)); got > most {
 			t.Errorf("%d bytes made it allocate %d, want at most %d", len(data), got, most)
 		}
 		if call && len(answers) != 1 {
