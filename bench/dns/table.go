@@ -84,7 +84,21 @@ func (t *table) print() error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.name, other, spread(speed), spread(cost), verdict(reached))
 		}
 	}
+	if t.crowded() {
+		fmt.Fprintln(w, "\nA server below 90% of its core with many questions open had to wait for the core:\nother work was on it. Then CPU per answer says more than throughput.")
+	}
 	return w.Flush()
+}
+
+// crowded reports whether a server that never ran out of questions ran out of
+// core.
+func (t *table) crowded() bool {
+	for r, rows := range t.runs {
+		if r.about.window > 1 && median(each(rows, figures.share)) < 0.9 {
+			return true
+		}
+	}
+	return false
 }
 
 func verdict(reached bool) string {

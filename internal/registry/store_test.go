@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.etcd.io/bbolt"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
@@ -75,7 +76,7 @@ func TestReopen(t *testing.T) {
 		t.Errorf("write after Close: %v", refuseWrite)
 	}
 	r = open(t, registry.Options{Path: path})
-	if diff := cmp.Diff(before, look(r), cmp.AllowUnexported(registry.ServiceView{})); diff != "" {
+	if diff := cmp.Diff(before, look(r), cmpopts.IgnoreUnexported(registry.ServiceView{})); diff != "" {
 		t.Errorf("after reopening (-before +after):\n%s", diff)
 	}
 	if op := must[*registry.Operation](t)(r.Operation(opID, "")); op.Status != registry.Success {

@@ -17,7 +17,15 @@ type ServiceView struct {
 	Instances []*Instance
 
 	unknownIsOut bool // Options.UnknownIsUnhealthy
+	derived atomic.Value
 }
+
+// Derived is what the DNS face made of this view, or nil.
+func (v *ServiceView) Derived() any { return v.derived.Load() }
+
+// Derive keeps what the DNS face made of this view, as long as the view. It is
+// always of the same type; of several made at a time any may stay.
+func (v *ServiceView) Derive(what any) { v.derived.Store(what) }
 
 // Instance is the instance of that id, or nil.
 func (v *ServiceView) Instance(id string) *Instance {

@@ -114,7 +114,7 @@ func locate(v view, ns *registry.Namespace, n name, cut int) node {
 	at := node{ns: ns, name: n, zone: n[cut:]}
 	own, readable := n[:cut].text()
 	if readable {
-		if svc := serviceAt(v, ns, own); svc != nil && hasRecords(ns, svc) {
+		if svc := serviceAt(v, ns, own); svc != nil && poolOf(ns, svc).exists {
 			at.svc = svc
 			return at
 		}

@@ -336,3 +336,34 @@ func TestAnswerHasAsManyValuesAsConfigured(t *testing.T) {
 		}
 	}
 }
+
+// TestPoolsFollowTheService asks between changes: no answer is from before one.
+func TestPoolsFollowTheService(t *testing.T) {
+	f := newFleet(t)
+	svc := f.service(f.namespace("corp", registry.DNSPrivateNamespace, 15), "web", true, registry.Multivalue, "A:10")
+	expect := func(want string) {
+		t.Helper()
+		for range 2 { // the second from what the first made
+			if got := show(answer(f.reg, ask(t, "A web.corp"), inOrder())); got != want {
+				t.Errorf("%s\nwant\n%s", got, want)
+			}
+		}
+	}
+	expect("NXDOMAIN\nauthority corp. 15 SOA")
+	f.instance(svc, "a", "IPV4=10.0.0.1")
+	expect("NOERROR\nweb.corp. 10 A 10.0.0.1")
+	f.instance(svc, "b", "IPV4=10.0.0.2")
+	expect("NOERROR\nweb.corp. 10 A 10.0.0.1\nweb.corp. 10 A 10.0.0.2")
+	f.health(svc, "a", registry.Unhealthy)
+	expect("NOERROR\nweb.corp. 10 A 10.0.0.2")
+	f.instance(svc, "b", "IPV4=10.0.0.3")
+	expect("NOERROR\nweb.corp. 10 A 10.0.0.3")
+	f.health(svc, "b", registry.Unhealthy)
+	expect("NOERROR\nweb.corp. 10 A 10.0.0.1\nweb.corp. 10 A 10.0.0.3")
+	for _, id := range []string{"a", "b"} {
+		if _, err := f.reg.Deregister(svc, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("NXDOMAIN\nauthority corp. 15 SOA")
+}

@@ -33,7 +33,8 @@ type drawn struct {
 // draw is a random choice, in random order, of the node's records of a type: of
 // the healthy instances, or of all where none is healthy (fail open). Instances
 // that have no record of the type do not count, and those that have the same
-// one count once. What it returns is good until the chooser's next answer.
+// one count once. Only SRV records come with their instances. What it returns is
+// good until the chooser's next answer.
 func (n node) draw(k kind, c *chooser) drawn {
 	ttl, ok := ttl(n.svc, recordType(k))
 	if !ok {
@@ -43,15 +44,28 @@ func (n node) draw(k kind, c *chooser) drawn {
 	if n.svc.DNS.RoutingPolicy == registry.Weighted {
 		most = 1
 	}
+	if k == kindA || k == kindAAAA {
+		p := poolOf(n.ns, n.svc)
+		if !c.aliases || !p.aliases {
+			at := 0
+			if k == kindAAAA {
+				at = 1
+			}
+			return drawn{records: n.drawPool(p.addresses[at], k, ttl, most, c)}
+		}
+	}
+	all := func(*registry.Instance) bool { return true }
+	if !n.svc.HasCheck() {
+		return n.drawFrom(k, ttl, most, c, all)
+	}
 	healthy := n.drawFrom(k, ttl, most, c, n.svc.InPool)
-	if len(healthy.records) > 0 || !n.svc.HasCheck() {
+	if len(healthy.records) > 0 {
 		return healthy
 	}
-	return n.drawFrom(k, ttl, most, c, func(*registry.Instance) bool { return true })
+	return n.drawFrom(k, ttl, most, c, all)
 }
 
-// drawFrom is draw from the instances that may count. Instances without a check
-// are never unhealthy.
+// drawFrom is draw from the instances that may count.
 func (n node) drawFrom(k kind, ttl uint32, most int, c *chooser, may func(*registry.Instance) bool) drawn {
 	all := n.svc.Instances
 	records, from := len(c.records), len(c.from)
