@@ -19,6 +19,7 @@ type service struct {
 	byID    map[string]int // instance id to slot index
 
 	present  bool           // in the latest complete listing of services
+	late     bool           // it appeared in the registry after the first sync, and so did its instances
 	listed   health.Instant // start of the latest complete listing; 0: none
 	empties  int            // complete listings in a row that were empty though we know instances
 	hollow   bool           // the latest complete listing was empty: nothing is concluded from it (rule 1)

@@ -31,8 +31,9 @@ type Warden struct {
 
 	services []*service // by dense index; nil where free
 	byID     map[string]int
-	slots    []slot         // by handle index
-	states   []health.State // by handle index
+	outside  map[string]bool // ids of services that are in the registry and were not in scope
+	slots    []slot          // by handle index
+	states   []health.State  // by handle index
 	free     []uint32
 	targets  int // watched
 	failing  int // by latest observation
@@ -74,9 +75,10 @@ type Warden struct {
 // was told its configuration, its journal and a complete listing.
 func New() *Warden {
 	return &Warden{
-		byID:  make(map[string]int),
-		paths: make(paths),
-		known: newMemory(),
+		byID:    make(map[string]int),
+		outside: make(map[string]bool),
+		paths:   make(paths),
+		known:   newMemory(),
 	}
 }
 
