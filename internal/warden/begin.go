@@ -90,7 +90,7 @@ func (w *Warden) unlearn(s *service) {
 // again at once, and what a crash cut short is continued. Neither waits for a
 // listing or a warm-up (rule 13).
 func (w *Warden) load(e Loaded) {
-	w.known.load(e.Memory, w.now)
+	w.remember(e.Memory)
 	w.lost = e.Lost
 	if f := e.Memory.Freeze; f != nil && f.Until > w.wall(w.now) {
 		left := min(w.instant(f.Until).Sub(w.now), freezeMost)

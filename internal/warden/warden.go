@@ -182,10 +182,24 @@ func (w *Warden) askWake() {
 // reason to doubt.
 func (w *Warden) clock(e Clock) {
 	epoch := e.Wall - int64(w.now)
-	if w.epoch != 0 {
-		if d := time.Duration(epoch - w.epoch); d > time.Second || d < -time.Second {
-			w.doubtSelf(health.DoubtClock)
+	d := time.Duration(epoch - w.epoch)
+	stepped := w.epoch != 0 && (d > time.Second || d < -time.Second)
+	w.epoch = epoch
+	if stepped {
+		w.doubtSelf(health.DoubtClock)
+		w.restate()
+	}
+}
+
+// restate stores anew the terms that run, which are stored by the wall clock:
+// a step of it neither ends nor prolongs them for the next process.
+func (w *Warden) restate() {
+	for _, s := range w.services {
+		if s != nil && !s.armed {
+			w.learnArmed(s)
 		}
 	}
-	w.epoch = epoch
+	if w.frozen.until > w.now {
+		w.learnFreeze()
+	}
 }
