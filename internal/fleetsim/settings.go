@@ -21,6 +21,7 @@ type Settings struct {
 
 	Service warden.ServiceConfig
 	Fleet   policy.FleetConfig
+	Scope   warden.Scope
 	Poll    time.Duration // how often the registry is listed
 
 	OperationDelay time.Duration // until a registration is in effect
@@ -110,6 +111,7 @@ func (st *Story) config() warden.Config {
 	s := &st.Settings
 	c := warden.Config{
 		Default: s.complete(s.Service),
+		Scope:   s.Scope,
 		Fleet:   s.Fleet,
 		Vantage: quorum.Vantage{Checker: "a", Zone: "a"},
 		Quorum:  quorum.Rule{Kind: quorum.Majority, Count: 1},
@@ -172,6 +174,10 @@ var fleetKeys = map[string]func(*Settings, string) error{
 	"abstain":         span(func(s *Settings) *time.Duration { return &s.Fleet.Abstain }),
 	"stale_after":     span(func(s *Settings) *time.Duration { return &s.Fleet.StaleAfter }),
 	"removals_global": fraction(func(s *Settings) *policy.Fraction { return &s.Fleet.RemovalsGlobal }),
+	"scope": func(s *Settings, v string) error {
+		s.Scope.Services = strings.Split(v, ",")
+		return nil
+	},
 	"seed": func(s *Settings, v string) (err error) {
 		s.Seed, err = strconv.ParseUint(v, 10, 64)
 		return err

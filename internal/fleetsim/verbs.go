@@ -367,11 +367,17 @@ func killAt(w *words) func(*sim) {
 	return func(s *sim) { s.each(func(c *checker) { c.traps = append(c.traps, t) }) }
 }
 
-// reload: the configuration of all services changes while the process runs.
+// reload: the configuration of all services, or their scope, changes while the
+// process runs.
 func reload(w *words) func(*sim) {
 	var changes []func(*warden.ServiceConfig) error
+	var scope []string
 	for len(w.rest) > 0 && w.p.err == nil {
 		key, value, col := w.pair()
+		if key == "scope" {
+			scope = strings.Split(value, ",")
+			continue
+		}
 		set := serviceKeys[key]
 		if set == nil {
 			w.failAt(col, "unknown setting %q", key)
@@ -384,6 +390,9 @@ func reload(w *words) func(*sim) {
 		changes = append(changes, func(c *warden.ServiceConfig) error { return set(c, value) })
 	}
 	return func(s *sim) {
+		if scope != nil {
+			s.story.Settings.Scope.Services = scope
+		}
 		for k := range s.story.Services {
 			c := &s.story.Services[k].Config
 			for _, change := range changes {

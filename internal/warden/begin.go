@@ -23,10 +23,11 @@ func (w *Warden) configure(c Config) {
 		if s == nil {
 			continue
 		}
-		if !c.Scope.Covers(s.found.Service) && !w.journalled(s) {
-			w.dropService(s)
-			changed = true
-			continue
+		if !c.Scope.Covers(s.found.Service) {
+			changed = changed || s.present
+			if w.unscope(s); !w.journalled(s) {
+				continue
+			}
 		}
 		before, probe := s.cfg, s.probe
 		w.settle(s)
@@ -45,6 +46,17 @@ func (w *Warden) configure(c Config) {
 			w.rewarm("the configuration changed")
 		}
 	}
+}
+
+// unscope looks at a service no more. What the journal still holds of it stays.
+// Whoever is there when it comes back into scope was there before we looked.
+func (w *Warden) unscope(s *service) {
+	w.outside[s.found.Service.ID] = true
+	if !w.journalled(s) {
+		w.dropService(s)
+		return
+	}
+	s.present, s.late, s.listed = false, false, 0
 }
 
 // same compares all members: configurations hold values and slices of values.
@@ -78,7 +90,7 @@ func (w *Warden) unlearn(s *service) {
 // again at once, and what a crash cut short is continued. Neither waits for a
 // listing or a warm-up (rule 13).
 func (w *Warden) load(e Loaded) {
-	w.known.load(e.Memory, w.now)
+	w.remember(e.Memory)
 	w.lost = e.Lost
 	if f := e.Memory.Freeze; f != nil && f.Until > w.wall(w.now) {
 		left := min(w.instant(f.Until).Sub(w.now), freezeMost)

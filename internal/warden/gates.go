@@ -197,7 +197,7 @@ func (w *Warden) arm(s *service) {
 	if n >= armSmall {
 		enough = passing*100 >= armShare*n
 	}
-	if !enough || time.Duration(w.wall(w.now)-s.armedAt) < s.cfg.Policy.Prove {
+	if !enough || w.now.Sub(s.armedAt) < s.cfg.Policy.Prove {
 		return
 	}
 	s.armed = true

@@ -21,18 +21,28 @@ func (w *Warden) servicesListed(e ServicesListed) {
 		return
 	}
 	seen := make(map[string]bool, len(e.Services))
+	outside := make(map[string]bool)
+	if !e.Complete {
+		outside = w.outside
+	}
 	for _, f := range e.Services {
 		if !w.cfg.Scope.Covers(f.Service) {
+			outside[f.Service.ID] = true
 			continue
 		}
 		seen[f.Service.ID] = true
+		_, known := w.byID[f.Service.ID]
 		s := w.service(f)
+		if !known {
+			s.late = w.synced && !w.outside[f.Service.ID]
+		}
 		s.present = true
 		if s.found != f {
 			s.found = f
 			w.settle(s)
 		}
 	}
+	w.outside = outside
 	if !e.Complete {
 		return
 	}
@@ -131,7 +141,7 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 		known = false
 	}
 	if !known {
-		fresh := s.listed != 0 || w.synced
+		fresh := s.listed != 0 || s.late
 		i = w.addSlot(s, f.ID, f.Attributes, inc)
 		w.slots[i].isNew = fresh && !w.states[i].Ever && w.newcomer(s, i)
 		w.slots[i].registered = true

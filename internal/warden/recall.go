@@ -10,10 +10,17 @@ import (
 // maps are looked up, never walked.
 type memory struct {
 	passed   map[[2]string]Passed
-	armed    map[string]Armed
+	tried    map[string]tried
 	removals map[[2]string][]int64
 	left     map[[2]string]departed
 	leavers  []departed // in the order in which they left
+}
+
+// tried is a check on trial, or proven, on a service.
+type tried struct {
+	probe  uint64
+	since  health.Instant
+	proven bool
 }
 
 // departed is an instance that a listing lacked, or that an earlier process
@@ -29,20 +36,23 @@ type departed struct {
 func newMemory() memory {
 	return memory{
 		passed:   make(map[[2]string]Passed),
-		armed:    make(map[string]Armed),
+		tried:    make(map[string]tried),
 		removals: make(map[[2]string][]int64),
 		left:     make(map[[2]string]departed),
 	}
 }
 
-func (m *memory) load(from Memory, now health.Instant) {
+// remember takes what earlier processes stored. Their wall clock may have been
+// ahead of ours: what began then began just now at the latest.
+func (w *Warden) remember(from Memory) {
+	m := &w.known
 	for _, p := range from.Passed {
 		key := [2]string{p.Service, p.Instance}
 		m.passed[key] = p
-		m.leavers = append(m.leavers, departed{key: key, incarnation: p.Incarnation, at: now})
+		m.leavers = append(m.leavers, departed{key: key, incarnation: p.Incarnation, at: w.now})
 	}
 	for _, a := range from.Armed {
-		m.armed[a.Service] = a
+		m.tried[a.Service] = tried{probe: a.Probe, since: w.past(a.Since), proven: a.Proven}
 	}
 	for _, r := range from.Removals {
 		m.removals[[2]string{r.Service, r.Instance}] = r.Walls
@@ -73,17 +83,17 @@ func (w *Warden) recallEntry(i int) {
 }
 
 func (w *Warden) recallArmed(s *service) {
-	a, ok := w.known.armed[s.found.Service.ID]
-	if ok && a.Probe == s.probe {
-		s.armed, s.armedAt = a.Proven, a.Since
+	t, ok := w.known.tried[s.found.Service.ID]
+	if ok && t.probe == s.probe {
+		s.armed, s.armedAt = t.proven, t.since
 		return
 	}
 	w.learnArmed(s)
 }
 
 func (w *Warden) learnArmed(s *service) {
-	a := Armed{Service: s.found.Service.ID, Probe: s.probe, Since: s.armedAt, Proven: s.armed}
-	w.known.armed[a.Service] = a
+	a := Armed{Service: s.found.Service.ID, Probe: s.probe, Since: w.wall(s.armedAt), Proven: s.armed}
+	w.known.tried[a.Service] = tried{probe: s.probe, since: s.armedAt, proven: s.armed}
 	w.emit(Learn{Memory{Armed: []Armed{a}}})
 }
 

@@ -19,6 +19,7 @@ type service struct {
 	byID    map[string]int // instance id to slot index
 
 	present  bool           // in the latest complete listing of services
+	late     bool           // it appeared in the registry after the first sync, and so did its instances
 	listed   health.Instant // start of the latest complete listing; 0: none
 	empties  int            // complete listings in a row that were empty though we know instances
 	hollow   bool           // the latest complete listing was empty: nothing is concluded from it (rule 1)
@@ -27,8 +28,8 @@ type service struct {
 	lineSaid bool // that it is past the line was recorded
 	warming  bool
 
-	probe   uint64 // fingerprint of the check that armed is about
-	armedAt int64  // wall: since when the check is tried
+	probe   uint64         // fingerprint of the check that armed is about
+	armedAt health.Instant // since when the check is tried
 	armed   bool
 
 	drill      policy.Drill
@@ -210,7 +211,7 @@ func (w *Warden) settle(s *service) {
 		s.blocked = policy.OtherAccount
 	}
 	if p := s.cfg.Check.Probe.Fingerprint(); p != s.probe {
-		s.probe, s.armed, s.armedAt = p, false, w.wall(w.now)
+		s.probe, s.armed, s.armedAt = p, false, w.now
 		w.recallArmed(s)
 	}
 	w.mark(s)

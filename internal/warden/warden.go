@@ -31,8 +31,9 @@ type Warden struct {
 
 	services []*service // by dense index; nil where free
 	byID     map[string]int
-	slots    []slot         // by handle index
-	states   []health.State // by handle index
+	outside  map[string]bool // ids of services that are in the registry and were not in scope
+	slots    []slot          // by handle index
+	states   []health.State  // by handle index
 	free     []uint32
 	targets  int // watched
 	failing  int // by latest observation
@@ -74,9 +75,10 @@ type Warden struct {
 // was told its configuration, its journal and a complete listing.
 func New() *Warden {
 	return &Warden{
-		byID:  make(map[string]int),
-		paths: make(paths),
-		known: newMemory(),
+		byID:    make(map[string]int),
+		outside: make(map[string]bool),
+		paths:   make(paths),
+		known:   newMemory(),
 	}
 }
 
@@ -180,10 +182,24 @@ func (w *Warden) askWake() {
 // reason to doubt.
 func (w *Warden) clock(e Clock) {
 	epoch := e.Wall - int64(w.now)
-	if w.epoch != 0 {
-		if d := time.Duration(epoch - w.epoch); d > time.Second || d < -time.Second {
-			w.doubtSelf(health.DoubtClock)
+	d := time.Duration(epoch - w.epoch)
+	stepped := w.epoch != 0 && (d > time.Second || d < -time.Second)
+	w.epoch = epoch
+	if stepped {
+		w.doubtSelf(health.DoubtClock)
+		w.restate()
+	}
+}
+
+// restate stores anew the terms that run, which are stored by the wall clock:
+// a step of it neither ends nor prolongs them for the next process.
+func (w *Warden) restate() {
+	for _, s := range w.services {
+		if s != nil && !s.armed {
+			w.learnArmed(s)
 		}
 	}
-	w.epoch = epoch
+	if w.frozen.until > w.now {
+		w.learnFreeze()
+	}
 }

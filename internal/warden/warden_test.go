@@ -332,3 +332,23 @@ func TestZeroWardenDoesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAClockStepKeepsTheFreeze: its end is stored by the wall clock, and a step
+// of that must not move it for the next process.
+func TestAClockStepKeepsTheFreeze(t *testing.T) {
+	m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 4, "web")
+	m.tell(warden.Freeze{For: time.Hour})
+	ends := m.now.Add(time.Hour)
+	m.pass(time.Second)
+	step := int64(3 * time.Hour)
+	m.tell(warden.Clock{Wall: wall + int64(m.now) + step})
+	var stored *warden.FreezeUntil
+	for _, l := range m.learnt {
+		if l.Freeze != nil {
+			stored = l.Freeze
+		}
+	}
+	if want := wall + int64(ends) + step; stored == nil || stored.Until > want || stored.Until < want-int64(10*time.Millisecond) {
+		t.Errorf("stored %+v, want until %d", stored, want)
+	}
+}
