@@ -17,7 +17,7 @@ type ServiceView struct {
 	Instances []*Instance
 
 	unknownIsOut bool // Options.UnknownIsUnhealthy
-	derived atomic.Value
+	derived      atomic.Value
 }
 
 // Derived is what the DNS face made of this view, or nil.
