@@ -66,13 +66,13 @@ func newCheckedService(t *testing.T, change func(*registryFlags), check *types.H
 
 // serveRegistry runs a registry until the test ends.
 // serveRegistry runs a registry with the flags that it has by default, but for
-// its API at any port, no DNS, and what change does to them.
+// its API at any port, no DNS, operations without delay, and what change does to them.
 func serveRegistry(t *testing.T, change func(*registryFlags)) *servedRegistry {
 	t.Helper()
 	a := &app{out: io.Discard, err: io.Discard}
 	var f registryFlags
 	f.add(new(cobra.Command))
-	f.listen, f.dns.listen = "127.0.0.1:0", ""
+	f.listen, f.dns.listen, f.options.OperationDelay = "127.0.0.1:0", "", 0
 	change(&f)
 	served, err := a.openRegistry(t.Context(), f, t.TempDir())
 	if err != nil {
