@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,20 +36,7 @@ type checkedService struct {
 func newCheckedService(t *testing.T, f registryFlags, check *types.HealthCheckConfig) *checkedService {
 	t.Helper()
 	f.listen, f.options.Account = "127.0.0.1:0", "000000000000"
-	a := &app{out: io.Discard, err: io.Discard}
-	served, err := a.openRegistry(t.Context(), f, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- served.run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	served := serveRegistry(t, f)
 	s := &checkedService{t: t, url: served.url()}
 	s.api = servicediscovery.New(servicediscovery.Options{
 		Region: "us-east-1", BaseEndpoint: &s.url, Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
@@ -74,6 +63,26 @@ func newCheckedService(t *testing.T, f registryFlags, check *types.HealthCheckCo
 	}
 	s.id = *svc.Service.Id
 	return s
+}
+
+// serveRegistry runs a registry until the test ends.
+func serveRegistry(t *testing.T, f registryFlags) *servedRegistry {
+	t.Helper()
+	a := &app{out: io.Discard, err: io.Discard}
+	served, err := a.openRegistry(t.Context(), f, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- served.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return served
 }
 
 // register registers a server.
@@ -216,6 +225,64 @@ func TestRoute53NotReady(t *testing.T) {
 			}
 			if got := s.status("a"); got != types.HealthStatusUnknown {
 				t.Errorf("status %s", got)
+			}
+		})
+	}
+}
+
+// TestRoute53InDNS asks over DNS for a service of which one instance has passed
+// its check, one has failed, and one was not looked at yet.
+func TestRoute53InDNS(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		closed bool
+		want   []string
+	}{
+		"as on AWS": {false, []string{"127.0.0.1", "127.0.0.3"}},
+		"closed":    {true, []string{"127.0.0.1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := registryFlags{
+				listen: "127.0.0.1:0", dns: "127.0.0.1:0",
+				options: registry.Options{Account: "000000000000", UnknownIsUnhealthy: tt.closed},
+				checks:  route53Flags{interval: time.Hour, vantages: 1},
+			}
+			served := serveRegistry(t, f)
+			made, err := served.reg.CreateNamespace(registry.NewNamespace{Name: "example.test", Type: registry.DNSPublicNamespace})
+			if err != nil {
+				t.Fatal(err)
+			}
+			op, err := served.reg.Operation(made, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			svc, err := served.reg.CreateService(registry.NewService{
+				Name: "web", NamespaceID: op.Targets[registry.NamespaceTarget], HealthCheck: &registry.NewHealthCheck{Type: "TCP"},
+				DNS: &registry.DNSConfig{Records: []registry.DNSRecord{{Type: registry.RecordA, TTL: 0}}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, addr := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+				if _, err := served.reg.Register(registry.Registration{ServiceID: svc.ID, InstanceID: addr,
+					Attributes: map[string]string{registry.AttrIPv4: addr, registry.AttrPort: "1"}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			checked := served.reg.Checked()
+			if err := served.reg.SetObserved([]registry.Observed{
+				{Checked: checked[0], Status: registry.Healthy}, {Checked: checked[1], Status: registry.Unhealthy},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, served.tcp.Addr().String())
+			}}
+			got, err := resolver.LookupHost(t.Context(), "web.example.test.")
+			slices.Sort(got)
+			if err != nil || !slices.Equal(got, tt.want) {
+				t.Errorf("DNS says %v, %v; want %v", got, err, tt.want)
 			}
 		})
 	}
