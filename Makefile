@@ -12,6 +12,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # target is fuzzed.
 SEEDS    ?= 2000
 FUZZTIME ?= 60s
+# Where terraform finds its AWS provider: a directory for its -plugin-dir, or download.
+TERRAFORM_PLUGINS ?= download
 
 .PHONY: help
 help: ## list these targets
@@ -41,7 +43,7 @@ test-here: ## what can run on this machine as it is, and a list of what was left
 
 .PHONY: test-deep
 test-deep: test ## hours rather than minutes: many seeds, long fuzzing
-	MAPWARDEN_COMPONENTS=required MAPWARDEN_SEEDS=$(SEEDS) $(GO) test -race -shuffle=on -count=1 -timeout 4h ./...
+	MAPWARDEN_COMPONENTS=required MAPWARDEN_SEEDS=$(SEEDS) MAPWARDEN_TERRAFORM=$(TERRAFORM_PLUGINS) $(GO) test -race -shuffle=on -count=1 -timeout 4h ./...
 	GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: lint

@@ -38,7 +38,7 @@ func (b *batch) roomForNamespace() error {
 			n++
 		}
 	}
-	return overQuota(n, b.opts.Quotas.Namespaces, "namespaces", "%d namespaces", n)
+	return overQuota(n, b.opts.Quotas.Namespaces, "namespaces", "the account has %d namespaces", n)
 }
 
 // roomForInstance counts those that are on their way as well. Registering an
