@@ -64,7 +64,6 @@ func newCheckedService(t *testing.T, change func(*registryFlags), check *types.H
 	return s
 }
 
-// serveRegistry runs a registry until the test ends.
 // serveRegistry runs a registry with the flags that it has by default, but for
 // its API at any port, no DNS, operations without delay, and what change does to them.
 func serveRegistry(t *testing.T, change func(*registryFlags)) *servedRegistry {
