@@ -113,6 +113,15 @@ func Rewarm(s State) State {
 	return s
 }
 
+// Unseen forgets everything that was observed, and keeps that the target once
+// passed: nobody looks at it any more, so nothing is known of it now.
+func Unseen(s State) State {
+	if s.Ever {
+		return State{Ever: true, Phase: Steady}
+	}
+	return State{}
+}
+
 // NextDue says when a target wants its next probe after o, where s is the
 // state that o led to: at the confirm spacing while a failure run is still
 // open, otherwise at the interval. It is never before o ended.

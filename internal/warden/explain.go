@@ -68,6 +68,8 @@ func summary(e Explanation) string {
 	l := e.Line
 	seen := fmt.Sprintf("its latest probe is a %s", l.Outcome)
 	switch {
+	case e.Mode == policy.ModeOff:
+		seen = "NOT CHECKED: the mode is off"
 	case e.LastProbe == 0:
 		seen = "it was not probed yet"
 	case l.Outcome == health.Fail && e.Fails == 0:

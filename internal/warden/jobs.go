@@ -265,13 +265,10 @@ func (w *Warden) endedDrill(s *service, j *job) {
 func (w *Warden) endedRelease(s *service, sl *slot, j *job) {
 	switch {
 	case j.End == lever.Yielded && j.Entry.Kind == lever.CustomStatus:
-		sl.flips = append(sl.flips, w.now)
+		w.countFlip(s, sl)
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
 		if i, ok := s.byID[sl.inst]; ok {
 			w.states[i] = health.Restart(w.states[i])
-		}
-		if len(sl.flips) >= contendAt {
-			sl.contend = w.now.Add(s.cfg.Policy.Yield)
 		}
 	case j.End == lever.Yielded:
 		w.yielded(s, sl)

@@ -211,20 +211,28 @@ const (
 	contendAt     = 2
 )
 
-// flipped counts status changes that are not ours.
+// flipped notices a status that another listing showed otherwise. While a write
+// of ours is open, or so young that a listing may lag behind it, the change may
+// be our own.
 func (w *Warden) flipped(s *service, sl *slot, to health.Status) {
-	if s.lever != lever.CustomStatus || sl.registry == health.Unknown || to == health.Unknown || to == sl.registry {
-		return
+	changed := s.lever == lever.CustomStatus && sl.registry != health.Unknown && to != health.Unknown && to != sl.registry
+	open := sl.job != nil || sl.entry != nil
+	young := sl.outAt != 0 && w.now < sl.outAt.Add(contendWithin) && len(sl.flips) == 0
+	if changed && !open && !young {
+		w.countFlip(s, sl)
 	}
-	if sl.job != nil || sl.entry != nil || w.now < sl.outAt.Add(contendWithin) && sl.outAt != 0 && len(sl.flips) == 0 {
-		return
-	}
+}
+
+// countFlip counts a status change that is not ours, and yields to whoever
+// makes too many of them.
+func (w *Warden) countFlip(s *service, sl *slot) {
 	sl.flips = slices.DeleteFunc(append(sl.flips, w.now), func(at health.Instant) bool { return at < w.now.Add(-contendWithin) })
-	if len(sl.flips) >= contendAt {
-		sl.contend = w.now.Add(s.cfg.Policy.Yield)
-		w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Contended,
-			Detail: "its status was changed twice in 10 minutes, and not by us"})
+	if len(sl.flips) < contendAt {
+		return
 	}
+	sl.contend = w.now.Add(s.cfg.Policy.Yield)
+	w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Contended,
+		Detail: "its status was changed twice in 10 minutes, and not by us"})
 }
 
 // instanceAbsent handles a member that a complete listing lacks.

@@ -58,7 +58,6 @@ func (w *Warden) Snapshot(now health.Instant) *Snapshot {
 	if oldest != health.Never {
 		out.Staleness = int64(now.Sub(oldest))
 	}
-	out.Totals.Targets = w.targets
 	slices.SortFunc(out.Services, func(a, b *ServicePage) int {
 		return cmp.Or(cmp.Compare(a.Service.Namespace, b.Service.Namespace),
 			cmp.Compare(a.Service.Name, b.Service.Name), cmp.Compare(a.Service.ID, b.Service.ID))
@@ -100,16 +99,16 @@ func (w *Warden) draw(s *service) *ServicePage {
 }
 
 func (t *Totals) count(l InstanceLine, m *policy.Member, sl *slot) {
-	t.Targets++
 	add := func(n *int, is bool) {
 		if is {
 			*n++
 		}
 	}
 	add(&t.Registered, l.Registered)
+	add(&t.Targets, sl.watched)
 	add(&t.Passing, l.Outcome == health.Pass)
 	add(&t.Failing, l.Outcome == health.Fail)
-	add(&t.Indeterminate, l.Outcome == health.Indeterminate)
+	add(&t.Indeterminate, sl.watched && l.Outcome == health.Indeterminate)
 	add(&t.Leaving, l.Standing == policy.Leaving)
 	add(&t.Out, l.Standing == policy.Out)
 	add(&t.Waiting, l.Standing == policy.Waiting)

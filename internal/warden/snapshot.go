@@ -27,7 +27,7 @@ type Snapshot struct {
 
 // Totals of a fleet or a service.
 type Totals struct {
-	Targets       int // watched
+	Targets       int // watched: passing, failing and NOT CHECKED together
 	Registered    int // in the latest listing
 	Passing       int // by latest observation
 	Failing       int

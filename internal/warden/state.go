@@ -228,10 +228,13 @@ func (w *Warden) dropService(s *service) {
 	w.pages.drop(s.index)
 }
 
-// watch starts probing a slot, or renews its check.
+// watch starts probing a slot, or renews its check. In mode off nothing is
+// probed, and what was seen before says nothing of now.
 func (w *Warden) watch(s *service, i int) {
 	if s.cfg.Policy.Mode == policy.ModeOff {
 		w.unwatch(i)
+		w.setFailing(i, false)
+		w.states[i] = health.Unseen(w.states[i])
 		return
 	}
 	sl := &w.slots[i]

@@ -352,3 +352,50 @@ func TestAClockStepKeepsTheFreeze(t *testing.T) {
 		t.Errorf("stored %+v, want until %d", stored, want)
 	}
 }
+
+// TestOffIsNotChecked: in mode off nobody looks, and nothing that was seen
+// before is shown as if it were so now, or counted as failing.
+func TestOffIsNotChecked(t *testing.T) {
+	m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 3, "api", "web")
+	m.probe(12)
+	m.probe(1, "web-0")
+	off := m.cfg
+	off.Services = []warden.ServiceRule{{Match: "test/web", Config: off.Default}}
+	off.Services[0].Config.Policy.Mode = policy.ModeOff
+	m.tell(warden.Configured{Config: off})
+	want := warden.Totals{Targets: 3, Registered: 6, Passing: 3}
+	if got := m.w.Snapshot(m.now).Totals; got != want {
+		t.Errorf("totals %+v, want %+v", got, want)
+	}
+	e, _ := m.w.Explain(m.now, "srv-web", "web-1")
+	if e.LastProbe != 0 || len(e.Recent) != 0 || !e.EverPassed || e.Summary != "in; NOT CHECKED: the mode is off" {
+		t.Errorf("explained as %q: %+v", e.Summary, e)
+	}
+	m.tell(warden.Configured{Config: m.cfg})
+	want = warden.Totals{Targets: 6, Registered: 6, Passing: 3, Indeterminate: 3}
+	if got := m.w.Snapshot(m.now).Totals; got != want {
+		t.Errorf("watched again, totals %+v, want %+v", got, want)
+	}
+}
+
+// TestOffEndsTheStorm: what failed when a service was switched off does not keep
+// the storm latched for ever.
+func TestOffEndsTheStorm(t *testing.T) {
+	cfg := testConfig()
+	cfg.Fleet.StormCount, cfg.Fleet.StormPercent = 1, 1
+	cfg.Default.Policy.MaxOutHard = 100
+	m := started(t, cfg, warden.Loaded{}, warden.CustomHealthCheck, 8, "api", "web")
+	m.probe(12)
+	m.probe(12, "web-0", "web-1", "web-2")
+	if !m.w.Snapshot(m.now).Storm {
+		t.Fatal("no storm")
+	}
+	off := m.cfg
+	off.Services = []warden.ServiceRule{{Match: "test/web", Config: off.Default}}
+	off.Services[0].Config.Policy.Mode = policy.ModeOff
+	m.tell(warden.Configured{Config: off})
+	m.probe(3)
+	if m.w.Snapshot(m.now).Storm {
+		t.Error("the storm is latched by what nobody looks at")
+	}
+}

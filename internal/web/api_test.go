@@ -410,7 +410,10 @@ func TestHeadlines(t *testing.T) {
 	off := snapshotOf()
 	blind := serial("i", 3)
 	blind[0].Outcome = 0
+	unwatched := snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, serial("i", 3)...))
+	unwatched.Totals = warden.Totals{Registered: 3}
 	for want, s := range map[string]*warden.Snapshot{
+		"No instance is probed: the mode is off.":                                                                         unwatched,
 		"All is well: 3 instances in 1 service, every one passes.":                                                        calm,
 		"No instances are registered in scope.":                                                                           off,
 		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                           snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),

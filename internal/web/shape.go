@@ -63,6 +63,8 @@ func headline(s *warden.Snapshot) string {
 	switch {
 	case !s.Synced:
 		return "The registry has not been read completely yet. Nothing is taken out until it has."
+	case t.Targets == 0 && t.Registered > 0:
+		return "No instance is probed: the mode is off."
 	case t.Targets == 0:
 		return "No instances are registered in scope."
 	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign == 0:
