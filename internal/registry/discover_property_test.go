@@ -65,7 +65,7 @@ func plainDiscover(v *registry.ServiceView, q registry.Query) []*registry.Instan
 	has := func(attrs map[string]string) func(*registry.Instance) bool {
 		return func(i *registry.Instance) bool {
 			for key, value := range attrs {
-				if i.Attributes[key] != value {
+				if i.Attributes.Get(key) != value {
 					return false
 				}
 			}
