@@ -23,7 +23,11 @@ func (r *reader) registryKind(root *yaml.Node, flags Flags) RegistryKind {
 		return Embedded
 	default:
 		if f := checkURL(flags.Registry); f != nil {
-			r.report(Mistake{File: "--registry", What: f.what, Hint: f.hint + ", aws or embedded"})
+			hint := f.hint
+			if hint == urlHint {
+				hint += ", aws or embedded"
+			}
+			r.report(Mistake{File: "--registry", What: f.what, Hint: hint})
 		}
 		return URL
 	}
@@ -180,19 +184,35 @@ func (r *reader) refuseEnforcing(f *File) {
 	}
 }
 
+const urlHint = "write it as in http://127.0.0.1:9751"
+
 func checkURL(s string) *fault {
-	const hint = "write it as in http://127.0.0.1:9751"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		if u != nil && u.User != nil {
-			return faultf(hint, "not a URL of a registry")
+			return faultf(urlHint, "not a URL of a registry")
 		}
-		return faultf(hint, "%s is not a URL of a registry", quote(s))
+		return faultf(urlHint, "%s is not a URL of a registry", quote(s))
 	case u.User != nil:
 		return faultf("name a file with the key in registry.access_key_file", "a URL of a registry holds no user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return faultf(hint, "%s has more than scheme, host and port", quote(s))
+		return faultf(urlHint, "%s has more than scheme, host and port", quote(s))
+	case ofAWS(u.Hostname()):
+		return faultf("say aws instead, as in registry: {aws: {region: eu-west-1}}", "%s is AWS, where other rules of safety hold", quote(s))
 	}
 	return nil
+}
+
+// ofAWS reports whether a host is one of AWS's endpoints, public or in a VPC.
+// Behind a URL mapwarden believes a registry of its user's own, without the
+// account, the scope and the stricter defaults that AWS needs (safety rule 19).
+func ofAWS(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, domain := range []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn"} {
+		if strings.HasSuffix(host, "."+domain) {
+			return true
+		}
+	}
+	return false
 }
