@@ -147,6 +147,22 @@ func TestNeverTheLastHealthy(t *testing.T) {
 	})
 }
 
+// TestProposeIsPure: what it was given is as before, so asking twice gives the
+// same plan.
+func TestProposeIsPure(t *testing.T) {
+	thoroughly(t, func(t *rapid.T) {
+		o, v := anyOutlook(t), anyService(t, 0)
+		before := slices.Clone(v.Members)
+		want := Propose(o, v, testNow)
+		if !slices.Equal(v.Members, before) {
+			t.Fatalf("members\n%+v\nafter\n%+v", v.Members, before)
+		}
+		if got := Propose(o, v, testNow); !reflect.DeepEqual(got, want) {
+			t.Fatalf("asked again\n%+v\nwant\n%+v", got, want)
+		}
+	})
+}
+
 // TestFewerRulesNeverWithholdMore: each rule alone can only shrink what may
 // go; and no rule turns anything into a removal.
 func TestFewerRulesNeverWithholdMore(t *testing.T) {
