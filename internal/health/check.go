@@ -3,6 +3,7 @@ package health
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 	"time"
 )
 
@@ -99,4 +100,24 @@ func (p Probe) Fingerprint() uint64 {
 		num(1)
 	}
 	return h.Sum64()
+}
+
+// Equal reports whether two checks are the same in everything.
+func (c Check) Equal(d Check) bool {
+	return c.Probe.Equal(d.Probe) && c.Return.Equal(d.Return) &&
+		c.Interval == d.Interval && c.Timeout == d.Timeout && c.Confirm == d.Confirm &&
+		c.Fall == d.Fall && c.Rise == d.Rise && c.Grace == d.Grace
+}
+
+// Equal reports whether two probes are the same in everything.
+func (p Probe) Equal(q Probe) bool {
+	return p.Protocol == q.Protocol && p.Port == q.Port &&
+		p.Method == q.Method && p.Path == q.Path && p.Host == q.Host && slices.Equal(p.Headers, q.Headers) &&
+		slices.Equal(p.Status, q.Status) && p.Contains == q.Contains &&
+		p.ServerName == q.ServerName && p.Verify == q.Verify
+}
+
+// Equal reports whether two ways to return are the same in everything.
+func (r Return) Equal(s Return) bool {
+	return r.Passes == s.Passes && r.Over == s.Over && slices.Equal(r.Backoff, s.Backoff)
 }

@@ -25,6 +25,8 @@ func scenarioNamed(t *testing.T, name string) scenario {
 func TestRereadDecides(t *testing.T) {
 	moved := maps.Clone(ours)
 	moved["AWS_INSTANCE_IPV4"] = "10.0.0.8"
+	otherPort := maps.Clone(ours)
+	otherPort["AWS_INSTANCE_PORT"] = "8081"
 	recoloured := maps.Clone(ours)
 	recoloured["color"] = "green"
 	for _, c := range []struct {
@@ -36,10 +38,12 @@ func TestRereadDecides(t *testing.T) {
 	}{
 		{"quarantine", "its owner took it away", func(w *world) { w.attrs = nil }, lever.Gone, ""},
 		{"quarantine", "another address lives there now", func(w *world) { w.attrs = moved }, lever.Yielded, ""},
+		{"quarantine", "another port answers there now", func(w *world) { w.attrs = otherPort }, lever.Yielded, ""},
 		{"quarantine again", "another address lives there now", func(w *world) { w.attrs = moved }, lever.Yielded, lever.Returned},
 		{"restore", "its owner registered it again", func(w *world) { w.attrs = recoloured }, lever.Yielded, ""},
 		{"status out", "somebody set it UNHEALTHY", func(w *world) { w.status = health.Unhealthy }, lever.Yielded, ""},
 		{"status out", "another address lives there now", func(w *world) { w.attrs = moved }, lever.Yielded, ""},
+		{"status out", "another port answers there now", func(w *world) { w.attrs = otherPort }, lever.Yielded, ""},
 		{"status out", "its status is unknown", func(w *world) { w.status = health.Unknown }, lever.NotApplied, ""},
 		{"status out", "its owner took it away", func(w *world) { w.attrs = nil }, lever.Gone, ""},
 		{"status in", "somebody set it HEALTHY", func(w *world) { w.status = health.Healthy }, lever.Applied, ""},

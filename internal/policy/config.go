@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Mode is how far mapwarden may go. The zero value writes nothing.
 type Mode uint8
@@ -106,4 +109,16 @@ type FleetConfig struct {
 	MassPercent  float64       // or more than this share of all …; 20
 	MassLeast    int           // … and at least this many …; 20
 	MassWindow   time.Duration // … within this time; 30s
+}
+
+// Equal reports whether two configurations are the same in everything.
+func (c Config) Equal(d Config) bool {
+	return c.Mode == d.Mode &&
+		c.MaxOut == d.MaxOut && c.MaxOutHard == d.MaxOutHard && c.FailOpen == d.FailOpen &&
+		c.Removals == d.Removals && c.Restores == d.Restores &&
+		c.WarmUp == d.WarmUp && c.WarmUpProbes == d.WarmUpProbes && c.Prove == d.Prove && c.Hold == d.Hold &&
+		c.Admission == d.Admission && c.Evidence == d.Evidence &&
+		c.RestoreUnproven == d.RestoreUnproven && c.GoneLast == d.GoneLast &&
+		c.ReturnPasses == d.ReturnPasses && c.ReturnOver == d.ReturnOver &&
+		slices.Equal(c.ReturnBackoff, d.ReturnBackoff) && c.Yield == d.Yield
 }

@@ -94,19 +94,18 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 		p.Memos[i] = memo
 		return
 	}
-	s.action = action
 	if memo.Holding == 0 {
 		memo.Holding = now
 	}
-	m.Memo = memo // the hold rule reads it
+	s.action, s.holding = action, memo.Holding
 	r := firstRule(rules[:], s)
 	withheld := NoReason
 	if r != nil {
 		withheld = r.reason
+		p.wake(s, r)
 		if r.scope&restarts != 0 {
 			memo.Holding = 0
 		}
-		p.wake(v, m, r, o, now)
 	}
 	switch withheld {
 	case NoReason: // Admit decides
@@ -124,18 +123,18 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 
 // wake asks to be called again when a rule that withholds by time lifts. Gates
 // lift when the fleet is assessed anew, and everything is judged then.
-func (p *Plan) wake(v *ServiceView, m *Member, r *rule, o Outlook, now health.Instant) {
+func (p *Plan) wake(s situation, r *rule) {
 	switch r.reason {
 	case Holding:
-		p.wakeAt(m.Memo.Holding.Add(v.Config.Hold))
+		p.wakeAt(s.holding.Add(s.v.Config.Hold))
 	case WarmUp:
-		p.wakeAt(o.WarmSince.Add(v.Config.WarmUp))
+		p.wakeAt(s.o.WarmSince.Add(s.v.Config.WarmUp))
 	case OwnerAnswered:
-		p.wakeAt(m.Yield)
+		p.wakeAt(s.m.Yield)
 	case Contended:
-		p.wakeAt(m.Contended)
+		p.wakeAt(s.m.Contended)
 	case CallFailed:
-		p.wakeAt(m.NotUntil)
+		p.wakeAt(s.m.NotUntil)
 	}
 }
 

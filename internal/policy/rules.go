@@ -14,6 +14,8 @@ type situation struct {
 	c      *Counts
 	action Action
 	now    health.Instant
+
+	holding health.Instant // since when it is wanted and nothing forbids it
 }
 
 // rule may withhold a removal; it can never cause one.
@@ -95,7 +97,7 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
-			return s.v.Quarantine && s.now < s.m.Memo.Holding.Add(s.v.Config.Hold)
+			return s.v.Quarantine && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
 	{14, DrillPending, admission, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
@@ -168,7 +170,7 @@ type Said struct {
 func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 	m := &v.Members[member]
 	c := Count(&v)
-	s := situation{o: &o, v: &v, m: m, c: &c, action: Remove, now: now}
+	s := situation{o: &o, v: &v, m: m, c: &c, action: Remove, now: now, holding: m.Memo.Holding}
 	if a, _ := wanted(s); a != Keep {
 		s.action = a
 	}

@@ -2,7 +2,6 @@ package warden
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -34,7 +33,7 @@ func (w *Warden) configure(c Config) {
 		if s.probe != probe {
 			w.unlearn(s)
 		}
-		if !same(before, s.cfg) {
+		if !before.Equal(s.cfg) {
 			changed = true
 			w.renew(s)
 		}
@@ -58,9 +57,6 @@ func (w *Warden) unscope(s *service) {
 	}
 	s.present, s.late, s.listed = false, false, 0
 }
-
-// same compares all members: configurations hold values and slices of values.
-func same(a, b ServiceConfig) bool { return fmt.Sprintf("%v", a) == fmt.Sprintf("%v", b) }
 
 // renew gives the members of a service its new check, and forgets what would
 // have been done in another mode.

@@ -29,6 +29,11 @@ type ServiceConfig struct {
 	Policy policy.Config
 }
 
+// Equal reports whether two configurations are the same in everything.
+func (c ServiceConfig) Equal(d ServiceConfig) bool {
+	return c.Check.Equal(d.Check) && c.Policy.Equal(d.Policy)
+}
+
 // ServiceRule applies a configuration to services whose "namespace/name"
 // matches the pattern, in which * stands for any run of characters.
 type ServiceRule struct {

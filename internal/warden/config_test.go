@@ -1,6 +1,7 @@
 package warden_test
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -89,4 +90,56 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s gets rule %d, want %d", name, got, want)
 		}
 	}
+}
+
+// TestEqualSeesEveryField: a field that is added later and left out of Equal
+// would make a reload of it go unnoticed.
+func TestEqualSeesEveryField(t *testing.T) {
+	var base warden.ServiceConfig
+	if !base.Equal(warden.ServiceConfig{}) {
+		t.Fatal("nothing equals itself")
+	}
+	changed := base
+	fields := 0
+	var each func(v reflect.Value, name string)
+	each = func(v reflect.Value, name string) {
+		if v.Kind() == reflect.Struct {
+			for i := range v.NumField() {
+				each(v.Field(i), name+"."+v.Type().Field(i).Name)
+			}
+			return
+		}
+		before := reflect.ValueOf(v.Interface())
+		v.Set(other(t, v.Type()))
+		if fields++; base.Equal(changed) {
+			t.Errorf("%s makes no difference", name)
+		}
+		v.Set(before)
+	}
+	each(reflect.ValueOf(&changed).Elem(), "ServiceConfig")
+	if fields < 30 {
+		t.Errorf("only %d fields", fields)
+	}
+}
+
+// other is a value that is not the zero one.
+func other(t *testing.T, typ reflect.Type) reflect.Value {
+	v := reflect.New(typ).Elem()
+	switch {
+	case v.CanInt():
+		v.SetInt(1)
+	case v.CanUint():
+		v.SetUint(1)
+	case v.CanFloat():
+		v.SetFloat(1)
+	case typ.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case typ.Kind() == reflect.String:
+		v.SetString("x")
+	case typ.Kind() == reflect.Slice:
+		return reflect.MakeSlice(typ, 1, 1)
+	default:
+		t.Fatalf("a configuration holds a %s: how does it compare?", typ)
+	}
+	return v
 }

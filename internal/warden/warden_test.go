@@ -399,3 +399,17 @@ func TestOffEndsTheStorm(t *testing.T) {
 		t.Error("the storm is latched by what nobody looks at")
 	}
 }
+
+// TestAnInstanceOfAnotherAccount in a service of our own is never written (rule 20).
+func TestAnInstanceOfAnotherAccount(t *testing.T) {
+	m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 4, "web")
+	theirs := instances("web", 4)
+	theirs[0].OtherAccount = true
+	m.tell(m.listing("web", theirs...))
+	m.probe(12)
+	m.probe(6, "web-0")
+	m.mustRemove(0, "of another account")
+	if got := m.withheld("web-0"); !slices.Equal(got, []policy.Reason{policy.OtherAccount}) {
+		t.Errorf("withheld by %v", got)
+	}
+}
