@@ -6,39 +6,66 @@ import (
 	"time"
 )
 
-// writer is one change that waits for a commit. Its fields are guarded by
-// commitMu, except that queueMu guards it while it stands in the queue.
+// writer is one change that waits for a commit.
 type writer struct {
 	change func(*batch) error
-	taken  bool
-	err    error
+	done   chan struct{} // closed by the commit that carried the change
+	err    error         // set before that
 }
 
 var errAborted = errors.New("commit was aborted by a panic in another write")
 
 // write runs change against the newest state, waits until what it did is
 // durable and visible, and returns its error. A change that returns an error
-// must have done nothing. Whoever gets the commit lock first carries all
-// changes that queued up meanwhile, so that they share one fsync.
+// must have done nothing. Whoever gets the lead carries all changes that queued
+// up meanwhile, so that they share one fsync; where there were others just now
+// it waits a moment for them to come back.
 func (r *Registry) write(change func(*batch) error) error {
-	w := &writer{change: change, err: errAborted}
+	w := &writer{change: change, done: make(chan struct{}), err: errAborted}
+	r.join(w)
+	// A writer that is done must not wait for the lead: the next leader would
+	// be at the disk before it could tell its client.
+	select {
+	case <-w.done:
+		return w.err
+	case r.lead <- struct{}{}:
+	}
+	defer func() { <-r.lead }()
+	select {
+	case <-w.done:
+	default:
+		r.carry()
+	}
+	return w.err
+}
+
+// join queues a writer for the next commit.
+func (r *Registry) join(w *writer) {
 	r.queueMu.Lock()
 	r.queue = append(r.queue, w)
 	r.queueMu.Unlock()
+	select {
+	case r.company.joined <- struct{}{}:
+	default:
+	}
+}
 
+// carry commits what is in the queue. Its caller has the lead.
+func (r *Registry) carry() {
+	r.awaitCompany()
+	r.queueMu.Lock()
+	writers := r.queue
+	r.queue = nil
+	r.queueMu.Unlock()
+	defer func() {
+		for _, w := range writers {
+			close(w.done)
+		}
+	}()
 	r.commitMu.Lock()
 	defer r.commitMu.Unlock()
-	if !w.taken {
-		r.queueMu.Lock()
-		writers := r.queue
-		r.queue = nil
-		r.queueMu.Unlock()
-		for _, w := range writers {
-			w.taken = true
-		}
-		r.commit(writers)
-	}
-	return w.err
+	r.commit(writers)
+	r.expectCompany(len(writers))
 }
 
 // commit carries the changes of writers to the disk and to the readers.
@@ -66,6 +93,7 @@ func (r *Registry) commit(writers []*writer) {
 	b.forgetOperations()
 	err := b.persist()
 	whole = true
+	r.company.patience = b.patience()
 	if err != nil {
 		// Refusals fail as well: they may rest on a change that is now undone.
 		err = fmt.Errorf("write the registry: %w", err)

@@ -71,6 +71,9 @@ type Registry struct {
 	queueMu sync.Mutex
 	queue   []*writer // writers that wait for the next commit
 
+	lead    chan struct{} // held, by being full, by the writer that carries the queue
+	company company
+
 	commitMu sync.Mutex // held through a commit; guards the fields below
 	state    *state
 	closed   bool
@@ -90,7 +93,10 @@ func Open(opts Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{opts: opts, wake: make(chan struct{}, 1), checkedChanged: make(chan struct{}, 1)}
+	r := &Registry{
+		opts: opts, wake: make(chan struct{}, 1), checkedChanged: make(chan struct{}, 1),
+		lead: make(chan struct{}, 1), company: company{joined: make(chan struct{}, 1)},
+	}
 	r.published.unknownIsOut = opts.UnknownIsUnhealthy
 	if opts.Path != "" {
 		if r.store, err = openStore(opts.Path); err != nil {
