@@ -63,6 +63,9 @@ func (a *app) retireCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "retire", Short: "Return everything that mapwarden took out, then end the daemon", GroupID: "act", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := mayReturn(c.Context(), &d); err != nil {
+				return err
+			}
 			if err := a.command(c.Context(), &d, "/api/v1/retire", web.ByRequest{By: me()}, "retiring: nothing is removed any more, everything is returned"); err != nil {
 				return err
 			}
@@ -72,6 +75,19 @@ func (a *app) retireCommand() *cobra.Command {
 	d.flag(c)
 	c.Flags().DurationVar(&wait, "wait", 5*time.Minute, "how long to wait for the end")
 	return c
+}
+
+// mayReturn refuses to retire a daemon that could write nothing, and so never
+// end, with instances out.
+func mayReturn(ctx context.Context, d *daemonAPI) error {
+	var f web.Fleet
+	if err := d.call(ctx, "GET", "/api/v1/fleet", nil, &f); err != nil {
+		return err
+	}
+	if f.FrozenUntil != nil {
+		return exitWith(exitFailed, fmt.Errorf("frozen until %s, and nothing is returned in a freeze: mapwarden unfreeze, then retire", f.FrozenUntil.UTC().Format(time.DateTime)))
+	}
+	return nil
 }
 
 // awaitRetired follows a retiring daemon until nothing is left out. A daemon
