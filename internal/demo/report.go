@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/mapwarden/mapwarden/internal/cloudmap"
+	"github.com/mapwarden/mapwarden/internal/health"
 )
 
 // Report is what came of a demo.
@@ -188,10 +190,12 @@ func (s *stage) reportKill(ctx context.Context, a act, records []told) (ActRepor
 	if err != nil {
 		return x, err
 	}
-	adopted := 0
+	adopted, own := 0, false
+	victim := place{service: a.service, number: a.server}.instance()
 	for _, r := range records {
 		if strings.HasPrefix(r.Detail, "adopted") && !r.At.Before(s.at(a.at)) {
 			adopted++
+			own = own || r.Instance == victim
 		}
 	}
 	s.mu.Lock()
@@ -200,32 +204,26 @@ func (s *stage) reportKill(ctx context.Context, a act, records []told) (ActRepor
 	}
 	killed := len(s.killed)
 	s.mu.Unlock()
-	x.Kept = killed == 1 && lost == 0 && changed == 0 && double == 0 && adopted >= 1
+	x.Kept = killed == 1 && lost == 0 && changed == 0 && double == 0 && own
 	x.Reason = fmt.Sprintf("killed %d×, adopted %d journal entries, %d lost, %d double, %d changed", killed, adopted, lost, double, changed)
 	return x, nil
 }
 
-// doubled counts instances with more than one open entry.
+// doubled counts registrations with an address that another one has, too.
 func (s *stage) doubled(ctx context.Context) (n int, err error) {
-	var answer struct {
-		Entries []struct {
-			ServiceID string `json:"service_id"`
-			Instance  string
+	seen := map[string]bool{}
+	for _, kind := range services {
+		found, err := s.reader.Discover(ctx, string(with), kind.name, cloudmap.All, 1000)
+		if err != nil {
+			return 0, fmt.Errorf("look for doubles of %s: %w", kind.name, err)
 		}
-	}
-	s.mu.Lock()
-	d := s.daemons[with]
-	s.mu.Unlock()
-	if err := d.get(ctx, "/api/v1/quarantine", url.Values{}, &answer); err != nil {
-		return 0, fmt.Errorf("read the journal: %w", err)
-	}
-	seen := map[[2]string]bool{}
-	for _, e := range answer.Entries {
-		key := [2]string{e.ServiceID, e.Instance}
-		if seen[key] {
-			n++
+		for _, i := range found {
+			address := i.Attributes.Get(health.AttrIPv4) + ":" + i.Attributes.Get(health.AttrPort)
+			if seen[address] {
+				n++
+			}
+			seen[address] = true
 		}
-		seen[key] = true
 	}
 	return n, nil
 }
