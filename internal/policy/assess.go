@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -9,7 +10,7 @@ import (
 // Onset is the beginning of one target's failing: it passed, now it fails.
 type Onset struct {
 	At      health.Instant
-	Host    uint64 // hash of the address
+	Host    netip.Addr
 	Service int
 }
 
@@ -83,7 +84,7 @@ func massive(w World, c FleetConfig, now health.Instant) bool {
 		return true
 	}
 	return n >= c.MassTargets &&
-		spread(recent, c.MassHosts, func(x Onset) uint64 { return x.Host }) &&
+		spread(recent, c.MassHosts, func(x Onset) netip.Addr { return x.Host }) &&
 		spread(recent, c.MassServices, func(x Onset) int { return x.Service })
 }
 

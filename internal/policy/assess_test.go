@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 // onsets are n targets that begin to fail, spread over hosts and services.
 func onsets(n, hosts, services int) (out []Onset) {
 	for i := range n {
-		out = append(out, Onset{At: testNow - 1, Host: uint64(i % hosts), Service: i % services})
+		out = append(out, Onset{At: testNow - 1, Host: netip.AddrFrom4([4]byte{10, 0, byte(i % hosts >> 8), byte(i % hosts)}), Service: i % services})
 	}
 	return out
 }

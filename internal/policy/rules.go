@@ -108,6 +108,16 @@ var rules = [...]rule{
 // gates are the rules about the fleet or the service, not about the instance.
 var gates = slices.DeleteFunc(slices.Clone(rules[:]), func(r rule) bool { return r.scope&restarts == 0 })
 
+// Restarting returns the reasons of the fleet and of services after which failure
+// runs and holds begin anew when they lift (rule 6), in the order of the rules.
+func Restarting() []Reason {
+	out := make([]Reason, 0, len(gates))
+	for _, r := range gates {
+		out = append(out, r.reason)
+	}
+	return out
+}
+
 // maxRemovals in 24 h; the next one is Kept, with an alarm (rule 12).
 const maxRemovals = 4
 

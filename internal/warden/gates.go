@@ -7,8 +7,9 @@ import (
 	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
-// restarting are the fleet's gates after which runs and holds begin anew.
-var restarting = [...]policy.Reason{policy.Unsynced, policy.LostJournal, policy.Frozen, policy.Thawing, policy.Retiring, policy.SelfDoubt}
+// restarting are the gates after which runs and holds begin anew. Those of a
+// service alone are in it, too; they never close for the fleet.
+var restarting = policy.Restarting()
 
 // assess sums up the fleet anew and notices gates that close or lift.
 func (w *Warden) assess() {

@@ -61,18 +61,9 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 		w.setFailing(i, false)
 	case health.Fail:
 		if !w.slots[i].failing && before.Ever {
-			a := w.slots[i].inc.Addr.As16()
-			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: fold(a), Service: w.slots[i].svc})
+			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
 			w.onset = true
 		}
 		w.setFailing(i, true)
 	}
-}
-
-// fold is a 64-bit key of an address.
-func fold(a [16]byte) (h uint64) {
-	for _, b := range a {
-		h = h*1099511628211 ^ uint64(b)
-	}
-	return h
 }

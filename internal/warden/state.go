@@ -1,7 +1,9 @@
 package warden
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
@@ -112,9 +114,7 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 	}
 	w.states[i] = health.State{}
 	at, _ := w.search(s, inst)
-	s.members = append(s.members, 0)
-	copy(s.members[at+1:], s.members[at:])
-	s.members[at] = i
+	s.members = slices.Insert(s.members, at, i)
 	s.byID[inst] = i
 	w.recall(s, i)
 	return i
@@ -122,16 +122,9 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 
 // search is the place of an instance id among a service's sorted members.
 func (w *Warden) search(s *service, inst string) (int, bool) {
-	lo, hi := 0, len(s.members)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if w.slots[s.members[mid]].inst < inst {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < len(s.members) && w.slots[s.members[lo]].inst == inst
+	return slices.BinarySearchFunc(s.members, inst, func(i int, inst string) int {
+		return cmp.Compare(w.slots[i].inst, inst)
+	})
 }
 
 func (w *Warden) dropSlot(s *service, i int) {
@@ -139,7 +132,7 @@ func (w *Warden) dropSlot(s *service, i int) {
 	w.unwatch(i)
 	w.setFailing(i, false)
 	if at, ok := w.search(s, sl.inst); ok {
-		s.members = append(s.members[:at], s.members[at+1:]...)
+		s.members = slices.Delete(s.members, at, at+1)
 	}
 	delete(s.byID, sl.inst)
 	gen := sl.gen
