@@ -88,8 +88,14 @@ type Flags struct {
 	Mode     string // "off" or "observe", which may only lower the file's; "" is what the file says
 }
 
-// maxSize bounds a file, in bytes.
-const maxSize = 1 << 20
+// What bounds the work that a file can make, so that a wrong file is refused at
+// once: it is read anew on each reload.
+const (
+	maxSize   = 256 << 10 // bytes
+	maxParts  = 30_000    // lines, keys and list entries, before it is parsed
+	maxRules  = 1000      // under services
+	maxVisits = 50_000    // nodes, with those that aliases repeat
+)
 
 //go:generate go test . -run IsCurrent -update
 

@@ -311,7 +311,7 @@ func TestUnreadable(t *testing.T) {
 	for path, text := range map[string]string{
 		filepath.Join(dir, "none.yaml"): "read the config: open ",
 		dir:                             "read the config: read ",
-		big:                             "the file has more than 1048576 bytes",
+		big:                             "the file has more than 262144 bytes",
 	} {
 		if _, err := Load(path, Flags{}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("Load(%s) = %v, want %q", path, err, text)

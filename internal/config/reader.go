@@ -55,6 +55,11 @@ func (r *reader) document(data []byte) *yaml.Node {
 		r.add(nil, fmt.Sprintf("the file has more than %d bytes", maxSize), "it cannot be a config of mapwarden")
 		return nil
 	}
+	if line, column, ok := crossing(data, maxParts); ok {
+		r.report(Mistake{File: r.name, Line: line, Column: column, What: fmt.Sprintf("the file has more than %d lines, keys and list entries up to here", maxParts),
+			Hint: "write fewer rules, or use patterns in match"})
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)
@@ -79,9 +84,8 @@ func (r *reader) document(data []byte) *yaml.Node {
 
 // follow resolves aliases, and bounds the work that they can multiply.
 func (r *reader) follow(n *yaml.Node) (*yaml.Node, bool) {
-	const most = 100_000
-	if r.visited++; r.visited > most {
-		if r.visited == most+1 {
+	if r.visited++; r.visited > maxVisits {
+		if r.visited == maxVisits+1 {
 			r.add(n, "the file is too large once its aliases are followed", "write fewer rules, or use patterns in match")
 		}
 		return nil, false
@@ -203,9 +207,16 @@ func (r *reader) rules(path string, k key, d *draft, at *yaml.Node) {
 		r.add(at, fmt.Sprintf("%s must be a list, not %s", path, kindName(n)), "begin each rule with - match: NAMESPACE/SERVICE")
 		return
 	}
+	if len(n.Content) > maxRules {
+		r.add(n.Content[maxRules], fmt.Sprintf("%s has %d rules, at most %d are read", path, len(n.Content), maxRules), "use patterns in match, as in prod/*")
+		return
+	}
 	d.file.Defaults.Policy.Mode = d.file.Mode
 	lines := map[string]int{}
 	for i, item := range n.Content {
+		if len(r.mistakes) == maxMistakes {
+			return
+		}
 		here := fmt.Sprintf("%s[%d]", path, i)
 		rule := warden.ServiceRule{Config: d.file.Defaults}
 		r.at[here] = item
