@@ -407,11 +407,14 @@ func TestEmptyFleetHasListsNotNull(t *testing.T) {
 
 func TestHeadlines(t *testing.T) {
 	calm := snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, serial("i", 3)...))
+	frozen := snapshotOf(calm.Services...)
+	frozen.Frozen = noon.Add(time.Hour).UnixNano()
 	off := snapshotOf()
 	blind := serial("i", 3)
 	blind[0].Outcome = 0
 	for want, s := range map[string]*warden.Snapshot{
 		"All is well: 3 instances in 1 service, every one passes.":                                                        calm,
+		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                       frozen,
 		"No instances are registered in scope.":                                                                           off,
 		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                           snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
 		"The registry has not been read completely yet. Nothing is taken out until it has.":                               {},
