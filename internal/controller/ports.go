@@ -24,8 +24,9 @@ type Actuator interface {
 }
 
 // Keeper stores what should outlive the process and is not needed to be safe:
-// the history and the memory. It is called by one goroutine. What it could not
-// store is lost, and said to be. It returns soon after ctx ends.
+// the history and the memory. It is never called twice at once. What it could
+// not store it is given again, in the same order, while there is room for what
+// waits. It returns soon after ctx ends.
 type Keeper interface {
 	Append(ctx context.Context, records []warden.Record) error
 	Learn(ctx context.Context, m warden.Memory) error
