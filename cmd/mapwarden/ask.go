@@ -113,10 +113,11 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			var services web.Services
 			var instances web.Instances
-			for path, into := range map[string]any{
-				"/api/v1/fleet": &s.Fleet, "/api/v1/services": &services, "/api/v1/instances?problems=true": &instances,
-			} {
-				if err := d.call(c.Context(), "GET", path, nil, into); err != nil {
+			for _, ask := range []struct {
+				path string
+				into any
+			}{{"fleet", &s.Fleet}, {"services", &services}, {"instances?problems=true", &instances}} {
+				if err := d.call(c.Context(), "GET", "/api/v1/"+ask.path, nil, ask.into); err != nil {
 					return err
 				}
 			}
@@ -125,7 +126,7 @@ func (a *app) statusCommand() *cobra.Command {
 				return a.printJSON(s)
 			}
 			a.printFleet(s.Fleet)
-			a.printServices(s.Services)
+			a.printServices(s.Services, s.Fleet.Gates)
 			a.printInstances(s.Instances)
 			return nil
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,7 +32,9 @@ func (a *app) printFleet(f web.Fleet) {
 	fmt.Fprintf(a.out, "registry read %.0fs ago\n", f.StalenessSeconds)
 }
 
-func (a *app) printServices(services []web.Service) {
+// printServices says of each service what withholds removals in it, with what
+// withholds them everywhere first.
+func (a *app) printServices(services []web.Service, everywhere []policy.Reason) {
 	if len(services) == 0 {
 		return
 	}
@@ -39,9 +42,19 @@ func (a *app) printServices(services []web.Service) {
 	fmt.Fprintln(w, "\nSERVICE\tMODE\tLEVER\tPASS\tOUT\tOF\tWITHHELD BY")
 	for _, s := range services {
 		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Namespace, s.Service, s.Mode, s.Lever,
-			s.Totals.Passing, s.Out, s.N, dash(reasons(s.Gates)))
+			s.Totals.Passing, s.Out, s.N, dash(reasons(withheldBy(everywhere, s.Gates))))
 	}
 	w.Flush()
+}
+
+func withheldBy(everywhere, here []policy.Reason) []policy.Reason {
+	all := slices.Clone(everywhere)
+	for _, r := range here {
+		if !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 func (a *app) printInstances(instances []web.Instance) {

@@ -4,8 +4,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/web"
 )
+
+// What withholds removals everywhere withholds them in each service.
+func TestWithheldBy(t *testing.T) {
+	everywhere, here := []policy.Reason{policy.Frozen, policy.WarmUp}, []policy.Reason{policy.WarmUp, policy.FailOpen}
+	if got := reasons(withheldBy(everywhere, here)); got != "frozen warm-up fail-open" {
+		t.Errorf("withheld by %s", got)
+	}
+	var out strings.Builder
+	a := &app{out: &out}
+	a.printServices([]web.Service{{Namespace: "shop", Service: "api"}}, []policy.Reason{policy.Frozen})
+	if !strings.HasSuffix(out.String(), "  frozen\n") {
+		t.Errorf("printed:\n%s", out.String())
+	}
+}
 
 // TestSentence: what `history` says of a record, before the details.
 func TestSentence(t *testing.T) {

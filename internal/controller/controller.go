@@ -251,8 +251,9 @@ func (c *Controller) carryOut(ctx context.Context, e warden.Effect) {
 	case warden.Do:
 		c.do(ctx, e)
 	case warden.Learn:
-		if e.Memory.Freeze == nil || !c.keep.now(ctx, e.Memory) {
-			c.keep.learn(e.Memory)
+		c.keep.learn(e.Memory)
+		if e.Memory.Freeze != nil {
+			c.keep.now(ctx)
 		}
 	case warden.Record:
 		logRecord(c.cfg.Log, e)

@@ -16,43 +16,45 @@ var ErrEnded = errors.New("the daemon is stopping")
 // flushEvery is how long records and memory wait for company.
 const flushEvery = 200 * time.Millisecond
 
-// retryAtMost is the longest pause before a store that failed is tried again.
-const retryAtMost = 10 * time.Second
-
 // mostWaiting records, and as many lessons, may wait for a store that does not
-// keep up, or fails; the oldest go first.
+// keep up; the oldest go first.
 const mostWaiting = 10_000
 
-// keeping passes records and memory on to the Keeper without making the mind
-// wait for a disk.
-type keeping struct {
-	keeper Keeper
-	log    *slog.Logger
+// retryEvery is how long what could not be stored waits for the next attempt.
+const retryEvery = time.Second
 
-	// writing is held by whoever calls the Keeper. What it is about to write is
-	// taken while it is held, so that a freeze is never stored after a later one.
-	writing chan struct{}
-	memory  complaint
-	history complaint
+// keeping passes records and memory on to the Keeper without making the mind
+// wait for a disk. What could not be stored is tried again, in its order.
+type keeping struct {
+	keeper  Keeper
+	log     *slog.Logger
+	writing chan struct{} // holds one while the Keeper is at work
 
 	mu      sync.Mutex
 	records []warden.Record
-	lessons []warden.Memory
-	dropped int // records that went, since the latest flush
+	lessons []warden.Memory     // without freezes
+	freeze  *warden.FreezeUntil // the latest that is not stored yet: an older one never undoes it
+	dropped int                 // records that went, since the latest flush
 	news    chan struct{}
 	ended   chan struct{}
+
+	// Owned by run: what fails is said once, until it works again.
+
+	memoryFails, historyFails bool
 }
 
 func newKeeping(k Keeper, log *slog.Logger) *keeping {
-	return &keeping{
-		keeper: k, log: log, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
+	return &keeping{keeper: k, log: log, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 func (k *keeping) append(r warden.Record) {
 	k.mu.Lock()
+	if len(k.records) == mostWaiting {
+		k.records = k.records[1:]
+		k.dropped++
+	}
 	k.records = append(k.records, r)
-	first := k.boundRecords() == 1
+	first := k.dropped == 1
 	k.mu.Unlock()
 	k.signal()
 	if first {
@@ -60,74 +62,55 @@ func (k *keeping) append(r warden.Record) {
 	}
 }
 
-// boundRecords lets the oldest records go, and returns how many went since the
-// latest flush, or 0 where none did now.
-func (k *keeping) boundRecords() int {
-	over := len(k.records) - mostWaiting
-	if over <= 0 {
-		return 0
-	}
-	k.records = k.records[over:]
-	k.dropped += over
-	return k.dropped
-}
-
 func (k *keeping) learn(m warden.Memory) {
 	k.mu.Lock()
-	k.lessons = append(k.lessons, m)
-	k.boundLessons()
+	if m.Freeze != nil {
+		k.freeze, m.Freeze = m.Freeze, nil
+	}
+	if !empty(m) {
+		k.lessons = latest(append(k.lessons, m))
+	}
 	k.mu.Unlock()
 	k.signal()
 }
 
-// boundLessons lets the oldest lessons go, but never the latest freeze.
-func (k *keeping) boundLessons() {
-	over := len(k.lessons) - mostWaiting
-	if over <= 0 {
-		return
-	}
-	for i := range over {
-		if k.lessons[i+1].Freeze == nil {
-			k.lessons[i+1].Freeze = k.lessons[i].Freeze
-		}
-	}
-	k.lessons = k.lessons[over:]
-}
-
-// now stores a lesson before the mind goes on, and reports whether it could: a
-// freeze is durable when the operator is told of it (safety rule 21). It is
-// rare, so the mind can wait for the disk.
-func (k *keeping) now(ctx context.Context, m warden.Memory) bool {
+// now stores the freeze that was just learnt before the mind goes on: it is
+// durable when the operator is told of it (safety rule 21). It is rare, so the
+// mind can wait for the disk, but not for long: what fails is tried again.
+func (k *keeping) now(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, keepWithin)
 	defer cancel()
-	err := k.alone(ctx, func() error {
-		if err := k.keeper.Learn(ctx, m); err != nil {
-			return err
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		for i := range k.lessons { // this freeze is the latest
-			k.lessons[i].Freeze = nil
-		}
-		return nil
-	})
-	if err != nil {
-		k.log.Error("store a freeze at once; it is tried again", "err", err)
-	}
-	return err == nil
-}
-
-// alone calls do while nobody else calls the Keeper, or fails when ctx ends
-// before its turn comes.
-func (k *keeping) alone(ctx context.Context, do func() error) error {
 	select {
 	case k.writing <- struct{}{}:
 		defer func() { <-k.writing }()
-		return do()
 	case <-ctx.Done():
-		return ctx.Err()
+		k.log.Error("store a freeze at once; it is tried again", "err", ctx.Err())
+		return
+	}
+	k.mu.Lock()
+	f := k.freeze
+	k.mu.Unlock()
+	if f == nil {
+		return // the flush before us had it
+	}
+	if err := k.keeper.Learn(ctx, warden.Memory{Freeze: f}); err != nil {
+		k.log.Error("store a freeze at once; it is tried again", "err", err)
+		return
+	}
+	k.stored(f)
+}
+
+// stored forgets a freeze that is stored, unless there is a later one.
+func (k *keeping) stored(f *warden.FreezeUntil) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.freeze == f {
+		k.freeze = nil
 	}
 }
+
+// latest bounds what waits: the oldest go.
+func latest[T any](waiting []T) []T { return waiting[max(0, len(waiting)-mostWaiting):] }
 
 func (k *keeping) signal() {
 	select {
@@ -139,89 +122,84 @@ func (k *keeping) signal() {
 // close ends run once everything was passed on.
 func (k *keeping) close() { close(k.ended) }
 
-// run passes on what comes until close. What the Keeper could not store waits,
-// and is tried again.
+// run passes on what comes until close.
 func (k *keeping) run(ctx context.Context) {
-	pause := flushEvery
 	for {
+		var again <-chan time.Time
+		if k.memoryFails || k.historyFails {
+			again = time.After(retryEvery)
+		}
 		select {
 		case <-k.news:
-			timer := time.NewTimer(pause)
+			pause := time.NewTimer(flushEvery)
 			select {
-			case <-timer.C:
+			case <-pause.C:
 			case <-k.ended:
-				timer.Stop()
-				k.last(ctx)
-				return
+				pause.Stop()
 			}
-			if k.flush(ctx) {
-				pause = flushEvery
-				continue
-			}
-			pause = min(2*pause, retryAtMost)
-			k.signal()
+			k.flush(ctx)
+		case <-again:
+			k.flush(ctx)
 		case <-k.ended:
-			k.last(ctx)
+			k.flush(ctx)
+			k.mourn()
 			return
 		}
 	}
 }
 
-// last stores what still waits, or says that it is lost.
-func (k *keeping) last(ctx context.Context) {
-	if !k.flush(ctx) {
-		k.log.Error("lost, for the store did not take it", "records", len(k.records), "lessons", len(k.lessons))
+// mourn says what the process takes with it.
+func (k *keeping) mourn() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.records)+len(k.lessons) > 0 || k.freeze != nil {
+		k.log.Error("the store did not take the last records and lessons: they are lost", "records", len(k.records), "lessons", len(k.lessons), "freeze", k.freeze != nil)
 	}
 }
 
-// flush reports whether everything that waited was stored.
-func (k *keeping) flush(ctx context.Context) (whole bool) {
-	err := k.alone(ctx, func() error {
-		k.mu.Lock()
-		records, lessons, dropped := k.records, k.lessons, k.dropped
-		k.records, k.lessons, k.dropped = nil, nil, 0
-		k.mu.Unlock()
-		if dropped > 0 {
-			k.log.Error("the history lost records", "records", dropped)
+func (k *keeping) flush(ctx context.Context) {
+	k.writing <- struct{}{}
+	defer func() { <-k.writing }()
+	k.mu.Lock()
+	records, lessons, dropped := k.records, k.lessons, k.dropped
+	m := merge(lessons)
+	m.Freeze = k.freeze
+	k.records, k.lessons, k.dropped = nil, nil, 0
+	k.mu.Unlock()
+	if dropped > 0 {
+		k.log.Error("the history lost records", "records", dropped)
+	}
+	if !empty(m) {
+		err := k.keeper.Learn(ctx, m)
+		if err == nil {
+			k.stored(m.Freeze)
+		} else {
+			k.mu.Lock()
+			k.lessons = latest(append(lessons, k.lessons...))
+			k.mu.Unlock()
 		}
-		whole = true
-		if m := merge(lessons); len(m.Passed)+len(m.Armed)+len(m.Removals) > 0 || m.Freeze != nil {
-			if err := k.keeper.Learn(ctx, m); k.memory.about(k.log, "store memory", err) {
-				k.mu.Lock()
-				k.lessons = append(lessons, k.lessons...)
-				k.boundLessons()
-				k.mu.Unlock()
-				whole = false
-			}
+		k.memoryFails = k.say("store memory", err, k.memoryFails)
+	}
+	if len(records) > 0 {
+		err := k.keeper.Append(ctx, records)
+		if err != nil {
+			k.mu.Lock()
+			all := append(records, k.records...)
+			k.records = latest(all)
+			k.dropped += len(all) - len(k.records)
+			k.mu.Unlock()
 		}
-		if len(records) > 0 {
-			if err := k.keeper.Append(ctx, records); k.history.about(k.log, "append history", err) {
-				k.mu.Lock()
-				k.records = append(records, k.records...)
-				k.boundRecords()
-				k.mu.Unlock()
-				whole = false
-			}
-		}
-		return nil
-	})
-	return whole && err == nil
+		k.historyFails = k.say("append history", err, k.historyFails)
+	}
 }
 
-// complaint is what was last said of something that is tried again and again,
-// so that the same failure is said once.
-type complaint struct{ said string }
-
-// about says what failed, and that it works again, and reports whether it did
-// fail.
-func (c *complaint) about(log *slog.Logger, doing string, err error) (failed bool) {
+// say tells of a failure when it begins and when it ends.
+func (k *keeping) say(doing string, err error, failed bool) (fails bool) {
 	switch {
-	case err == nil && c.said != "":
-		log.Info(doing + ": it works again")
-		c.said = ""
-	case err != nil && c.said != err.Error():
-		log.Error(doing, "err", err)
-		c.said = err.Error()
+	case err != nil && !failed:
+		k.log.Error(doing+"; it is tried again", "err", err)
+	case err == nil && failed:
+		k.log.Info(doing + ": it works again, nothing is missing but what was said to be lost")
 	}
 	return err != nil
 }
@@ -232,9 +210,10 @@ func merge(lessons []warden.Memory) (m warden.Memory) {
 		m.Passed = append(m.Passed, l.Passed...)
 		m.Armed = append(m.Armed, l.Armed...)
 		m.Removals = append(m.Removals, l.Removals...)
-		if l.Freeze != nil {
-			m.Freeze = l.Freeze
-		}
 	}
 	return m
+}
+
+func empty(m warden.Memory) bool {
+	return len(m.Passed)+len(m.Armed)+len(m.Removals) == 0 && m.Freeze == nil
 }

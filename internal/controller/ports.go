@@ -25,8 +25,8 @@ type Actuator interface {
 
 // Keeper stores what should outlive the process and is not needed to be safe:
 // the history and the memory. It is never called twice at once. What it could
-// not store, and then nothing of it, it is given again; of what waits too long
-// the oldest is lost, and said to be. It returns soon after ctx ends.
+// not store it is given again, in the same order, while there is room for what
+// waits. It returns soon after ctx ends.
 type Keeper interface {
 	Append(ctx context.Context, records []warden.Record) error
 	Learn(ctx context.Context, m warden.Memory) error

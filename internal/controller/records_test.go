@@ -90,16 +90,17 @@ func TestRecordsDoNotWaitLong(t *testing.T) {
 	})
 }
 
-// TestAKeeperThatFails: it is said once, and the mind goes on; what could not be
-// stored is, before what comes later, once the Keeper is well.
+// TestAKeeperThatFails: it is said once, and the mind goes on; nothing is lost
+// once the Keeper is well, also without further news.
 func TestAKeeperThatFails(t *testing.T) {
 	play(t, func(r *rig) {
 		r.keeper.hinder = func(context.Context) error { return errors.New("no space left") }
 		r.run()
 		r.command(1)
-		time.Sleep(5 * time.Second)
+		r.ctl.keep.learn(warden.Memory{Passed: []warden.Passed{{Instance: "web-0", Probe: 7}}})
+		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		for _, msg := range []string{"append history", "store memory"} {
+		for _, msg := range []string{"append history; it is tried again", "store memory; it is tried again"} {
 			said := r.log.with(msg)
 			if len(said) != 1 || said[0].level != slog.LevelError || said[0].attrs["err"] != "no space left" {
 				t.Errorf("%q is said as %v", msg, said)
@@ -108,17 +109,81 @@ func TestAKeeperThatFails(t *testing.T) {
 		r.keeper.mu.Lock()
 		r.keeper.hinder = nil
 		r.keeper.mu.Unlock()
-		r.command(2) // is stored at once
-		time.Sleep(retryAtMost)
+		time.Sleep(2 * retryEvery)
 		synctest.Wait()
+		if stored, _ := r.keeper.stored(); !slices.Equal(details(stored), commands(1, 1)) {
+			t.Errorf("the Keeper that is well again has %q", details(stored))
+		}
+		r.command(2)
+		r.end()
 		if stored, _ := r.keeper.stored(); !slices.Equal(details(stored), commands(1, 2)) {
 			t.Errorf("the Keeper has %q", details(stored))
 		}
+		m := merge(r.keeper.lessons)
+		if len(m.Passed) != 1 || m.Passed[0].Probe != 7 || r.keeper.lessons[0].Freeze == nil || r.keeper.lessons[0].Freeze.By != "1" {
+			t.Errorf("the Keeper learnt %+v", r.keeper.lessons)
+		}
+		if said := r.log.with("the store did not take the last records and lessons: they are lost"); len(said) != 0 {
+			t.Errorf("a loss is said: %v", said)
+		}
+	})
+}
+
+// TestWhatIsLostAtTheEndIsSaid: a Keeper that never recovers takes the last
+// records with it, and the log says how many.
+func TestWhatIsLostAtTheEndIsSaid(t *testing.T) {
+	play(t, func(r *rig) {
+		r.keeper.hinder = func(context.Context) error { return errors.New("no space left") }
+		r.run()
+		r.command(1)
 		r.end()
-		for _, m := range r.keeper.lessons {
-			if m.Freeze != nil && m.Freeze.By == "1" {
-				t.Error("the earlier freeze was stored after the later one")
+		said := r.log.with("the store did not take the last records and lessons: they are lost")
+		if len(said) != 1 || said[0].attrs["freeze"] != "true" || said[0].attrs["records"] == "0" {
+			t.Errorf("it is said as %v", said)
+		}
+	})
+}
+
+// TestAFreezeIsStoredBeforeTheAnswer (rule 21): not a moment after it.
+func TestAFreezeIsStoredBeforeTheAnswer(t *testing.T) {
+	play(t, func(r *rig) {
+		r.keeper.hinder = func(context.Context) error { time.Sleep(keepWithin / 2); return nil }
+		r.run()
+		r.command(1)
+		r.keeper.mu.Lock()
+		defer r.keeper.mu.Unlock()
+		if l := r.keeper.lessons; len(l) == 0 || l[len(l)-1].Freeze == nil || l[len(l)-1].Freeze.By != "1" {
+			t.Errorf("when the command is answered the Keeper has %+v", l)
+		}
+	})
+}
+
+// TestALateFreezeUndoesNothing: a freeze that could not be stored is not stored
+// after its own end.
+func TestALateFreezeUndoesNothing(t *testing.T) {
+	play(t, func(r *rig) {
+		r.run()
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		r.keeper.mu.Lock()
+		r.keeper.hinder = func(context.Context) error { return errors.New("no space left") }
+		r.keeper.mu.Unlock()
+		r.command(1)
+		r.keeper.mu.Lock()
+		r.keeper.hinder = nil
+		r.keeper.mu.Unlock()
+		if err := r.ctl.Command(context.Background(), warden.Unfreeze{By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		r.end()
+		var last *warden.FreezeUntil
+		for _, l := range r.keeper.lessons {
+			if l.Freeze != nil {
+				last = l.Freeze
 			}
+		}
+		if last == nil || last.Until != 0 {
+			t.Errorf("the next start finds the freeze %+v, which was ended", last)
 		}
 	})
 }
@@ -186,8 +251,8 @@ func TestLessonsAreBounded(t *testing.T) {
 		t.Errorf("%d lessons wait, want %d", len(k.lessons), mostWaiting)
 	}
 	m := merge(k.lessons)
-	if m.Freeze == nil || m.Freeze.By != "ann" {
-		t.Errorf("the freeze is forgotten: %+v", m.Freeze)
+	if k.freeze == nil || k.freeze.By != "ann" {
+		t.Errorf("the freeze is forgotten: %+v", k.freeze)
 	}
 	if first, last := m.Armed[0].Service, m.Armed[len(m.Armed)-1].Service; first != fmt.Sprint(mostWaiting) || last != fmt.Sprint(2*mostWaiting-1) {
 		t.Errorf("kept are %s to %s, want the latest", first, last)
@@ -196,16 +261,13 @@ func TestLessonsAreBounded(t *testing.T) {
 
 func TestMerge(t *testing.T) {
 	m := merge([]warden.Memory{
-		{Passed: []warden.Passed{{Instance: "a", Probe: 1}}, Freeze: &warden.FreezeUntil{Until: 5}},
+		{Passed: []warden.Passed{{Instance: "a", Probe: 1}}},
 		{Passed: []warden.Passed{{Instance: "a", Probe: 2}}, Removals: []warden.Removal{{Instance: "a"}}},
-		{Armed: []warden.Armed{{Service: "s"}}, Freeze: &warden.FreezeUntil{}},
+		{Armed: []warden.Armed{{Service: "s"}}},
 		{Armed: []warden.Armed{{Service: "s", Proven: true}}},
 	})
 	if len(m.Passed) != 2 || m.Passed[1].Probe != 2 || len(m.Removals) != 1 || len(m.Armed) != 2 || !m.Armed[1].Proven {
 		t.Errorf("differences are lost or out of order: %+v", m)
-	}
-	if m.Freeze == nil || m.Freeze.Until != 0 {
-		t.Errorf("the freeze is %+v, want the later one, which ends it", m.Freeze)
 	}
 }
 

@@ -407,6 +407,8 @@ func TestEmptyFleetHasListsNotNull(t *testing.T) {
 
 func TestHeadlines(t *testing.T) {
 	calm := snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, serial("i", 3)...))
+	frozen := snapshotOf(calm.Services...)
+	frozen.Frozen = noon.Add(time.Hour).UnixNano()
 	off := snapshotOf()
 	blind := serial("i", 3)
 	blind[0].Outcome = 0
@@ -415,6 +417,7 @@ func TestHeadlines(t *testing.T) {
 	for want, s := range map[string]*warden.Snapshot{
 		"No instance is probed: the mode is off.":                                                                         unwatched,
 		"All is well: 3 instances in 1 service, every one passes.":                                                        calm,
+		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                       frozen,
 		"No instances are registered in scope.":                                                                           off,
 		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                           snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
 		"The registry has not been read completely yet. Nothing is taken out until it has.":                               {},

@@ -1,9 +1,15 @@
 package web_test
 
 import (
+	"io"
+	"log"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +32,27 @@ func shown(t *testing.T) (*mind, *memory, *web.Feed, string) {
 	t.Cleanup(srv.Close)
 	t.Cleanup(srv.CloseClientConnections)
 	return m, past, feed, srv.URL
+}
+
+// inFront serves what url does, as far as pass lets it: it may wait, or answer
+// itself and return false.
+func inFront(t *testing.T, url string, pass func(http.ResponseWriter, *http.Request) bool) string {
+	t.Helper()
+	behind, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	proxy.FlushInterval = -1
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pass(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(front.Close)
+	t.Cleanup(front.CloseClientConnections)
+	return front.URL
 }
 
 func TestPage(t *testing.T) {
@@ -65,16 +92,39 @@ func TestPage(t *testing.T) {
 	b.until(`document.querySelector(".news").innerText.includes("freeze for 1h by ana")`)
 	b.until(`document.querySelector("#notices").innerText.includes("by ana")`)
 	b.until(`document.querySelector("#freeze").innerText === "Unfreeze…"`)
+	b.until(`[...document.querySelectorAll("#view .card table")].at(-1).tBodies[0].innerText.includes("frozen")`)
+	b.until(`![...document.querySelectorAll("#view td.wide")].some((x) => x.innerText === "nothing")`)
 
 	b.calm()
+}
+
+// Before the first data the page claims nothing, and not that there is nothing.
+func TestPageBeforeAnyData(t *testing.T) {
+	b := newBrowser(t)
+	_, _, _, url := shown(t)
+	b.open(inFront(t, url, func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/api/") {
+			return true
+		}
+		http.Error(w, "not yet", http.StatusServiceUnavailable)
+		return false
+	}))
+	b.until(`document.querySelector("#notices").innerText.includes("Nothing is known yet")`)
+	if got := b.eval(`return document.querySelector("#view").innerText.includes("No service is in scope")`); got != "false" {
+		t.Error("the page says that no service is in scope before it knows any")
+	}
 }
 
 func TestPageExplains(t *testing.T) {
 	b := newBrowser(t)
 	m, _, _, url := shown(t)
 	b.open(url + "/#/service/prod.internal/payments")
-	b.until(`document.querySelectorAll("#view tbody tr").length === 12`)
-	b.eval(`document.querySelector('#view a.id[href="#"]').closest("table").querySelectorAll("a.id")[3].focus()`)
+	b.until(`(() => {
+		const links = document.querySelectorAll("#view tbody a.id");
+		if (links.length !== 12) return false;
+		links[3].focus();
+		return document.activeElement === links[3];
+	})()`)
 	b.press("Enter")
 	b.until(`document.querySelector("#panel").innerText.includes("It keeps failing its check")`)
 	b.until(`document.querySelector("#panel").innerText.includes("connection refused")`)
@@ -100,6 +150,56 @@ func TestPageExplains(t *testing.T) {
 		t.Errorf("after Escape the address is %s", got)
 	}
 	b.calm()
+}
+
+// The sentences may arrive after everything else: they are filled in, and
+// nothing else of the view changes.
+func TestPageKeepsItsPlaceWhenTheWordsArrive(t *testing.T) {
+	for view, tt := range map[string]struct{ ready, sentence string }{
+		"#/service/prod.internal/payments": {`document.querySelectorAll("#view tbody a.id").length === 12`, "It keeps failing its check"},
+		"#/":                               {`document.querySelectorAll("#view .card table")[0].tBodies[0].rows.length === 8`, "it is not the instance"},
+		"#/history":                        {`document.querySelectorAll("#view .records li").length === 6`, "So many instances of the service fail"},
+	} {
+		t.Run(view, func(t *testing.T) {
+			b := newBrowser(t)
+			_, _, _, url := shown(t)
+			words := make(chan struct{})
+			front := inFront(t, url, func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/api/v1/words" {
+					<-words
+				}
+				return true
+			})
+			release := sync.OnceFunc(func() { close(words) })
+			t.Cleanup(release)
+
+			b.open(front + "/" + view)
+			b.until(tt.ready)
+			b.until(`(() => {
+				const link = document.querySelectorAll("#view tbody a.id, #view .records a.id")[3];
+				const search = document.querySelector("#view [data-filter]");
+				link.focus();
+				window.before = [document.querySelector("#view").firstElementChild, search, link.innerText];
+				if (search) search.value = "kept";
+				return document.activeElement === link;
+			})()`)
+			b.eval(`window.emptied = false;
+				new MutationObserver(() => { if (!document.querySelector("#view").contains(before[0])) emptied = true; }).observe(document.querySelector("#view"), { childList: true });`)
+			release()
+			b.until(`document.querySelector("#view").innerText.includes("` + tt.sentence + `")`)
+			if got := b.eval(`return emptied`); got != "false" {
+				t.Error("the view was built anew")
+			}
+			if got := b.eval(`const search = document.querySelector("#view [data-filter]"); return search === before[1] && (!search || search.value === "kept")`); got != "true" {
+				t.Error("the filter is not what it was")
+			}
+			if strings.Contains(view, "service") {
+				b.until(`document.activeElement.innerText === before[2]`)
+				b.until(`document.querySelectorAll("#view tbody a.id").length === 12`)
+			}
+			b.calm()
+		})
+	}
 }
 
 func TestPageFreezes(t *testing.T) {
@@ -160,9 +260,13 @@ func TestPageSaysWhenTheDaemonIsGone(t *testing.T) {
 	srv := httptest.NewServer(s.Handler())
 	b.open(srv.URL)
 	b.until(`document.querySelector("#link").innerText.includes("live")`)
+	quiet := snapshotOf(page("prod.internal", "web", "srv-web", warden.CustomHealthCheck, serial("web", 3)...))
+	m.show(quiet)
+	b.until(`document.querySelector("h1.ok").innerText.startsWith("All is well")`)
 	srv.CloseClientConnections()
 	srv.Close()
 	b.until(`document.querySelector("#notices").innerText.includes("does not answer")`)
+	b.until(`document.querySelector("h1.blind").innerText.startsWith("Last known: All is well")`)
 	b.shoot("gone", "light", 1400, 1000)
 	if got := b.eval(`return document.querySelector("#link").innerText`); !strings.Contains(got, "no answer") {
 		t.Errorf("the light says %s", got)

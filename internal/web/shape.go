@@ -68,7 +68,11 @@ func headline(s *warden.Snapshot) string {
 	case t.Targets == 0:
 		return "No instances are registered in scope."
 	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign == 0:
-		return fmt.Sprintf("All is well: %s in %s, every one passes.", count(t.Targets, "instance"), count(len(s.Services), "service"))
+		every := fmt.Sprintf("%s in %s, every one passes.", count(t.Targets, "instance"), count(len(s.Services), "service"))
+		if s.Frozen != 0 || s.Storm || s.Doubt != health.NoDoubt {
+			return every + " But nothing is taken out now."
+		}
+		return "All is well: " + every
 	}
 	first := fmt.Sprintf("%d of %s pass", t.Passing, count(t.Targets, "instance"))
 	if t.Failing > 0 {

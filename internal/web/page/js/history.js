@@ -75,9 +75,9 @@ export function historyView(root) {
     draw();
   }
   load();
-  return (_, fresh) => {
-    if (!records || !fresh?.length) return;
-    records = [...fresh.filter((r) => !kind || r.kind === kind).reverse(), ...records].slice(0, loaded);
-    draw();
+  return (ids, fresh) => {
+    if (!records) return;
+    if (fresh?.length) records = [...fresh.filter((r) => !kind || r.kind === kind).reverse(), ...records].slice(0, loaded);
+    if (fresh?.length || !ids) draw();
   };
 }

@@ -16,6 +16,19 @@ const keep = 300; // records
 const pollEvery = 3000;
 const quietAfter = 12000; // two signs of life missed
 
+const oldAfter = 15000; // without a word
+const stillAfter = 30000; // with words, but the same picture
+
+export const silence = () => Date.now() - store.heard;
+export const stillness = () => Date.now() - store.moved;
+
+// distrust is why what is shown may not be true any more: "lost" where the
+// daemon does not answer, "stuck" where its picture does not move, or "".
+export function distrust() {
+  if (store.link === "lost" || (store.heard && silence() > oldAfter)) return "lost";
+  return store.fleet && stillness() > stillAfter ? "stuck" : "";
+}
+
 let ahead = 0; // the daemon's clock minus the browser's
 export const serverNow = () => Date.now() + ahead;
 

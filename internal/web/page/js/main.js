@@ -1,7 +1,7 @@
 // Wiring: the address decides the view, the store feeds it.
 
 import { fill, forget, h } from "./dom.js";
-import { store, start, watch } from "./live.js";
+import { distrust, silence, store, start, stillness, watch } from "./live.js";
 import { because, mode, moment, span, tick } from "./words.js";
 import { overview } from "./overview.js";
 import { serviceView } from "./service.js";
@@ -36,12 +36,10 @@ let spoke = false;
 function draw(ids, records) {
   if (store.words && !spoke) {
     spoke = true;
-    forget(); // what was drawn before had no sentences
-    shown = "";
-    route();
-  } else {
-    update(ids, records);
+    forget(); // what was drawn before had no sentences; it is drawn anew in its place
+    ids = null;
   }
+  update(ids, records);
   drawBar();
   drawNotices();
 }
@@ -55,18 +53,14 @@ function drawBar() {
   button.textContent = f?.frozen_until ? "Unfreeze…" : "Freeze…";
 }
 
-const oldAfter = 15000; // without a word
-const stillAfter = 30000; // with words, but the same picture
-
 // drawNotices says first what makes everything else untrustworthy, then what
 // holds mapwarden back.
 function drawNotices() {
   const f = store.fleet;
-  const quiet = Date.now() - store.heard, still = Date.now() - store.moved;
-  const lost = store.link === "lost" || (store.heard && quiet > oldAfter);
-  const stuck = !lost && f && still > stillAfter;
+  const why = distrust();
+  const lost = why === "lost", stuck = why === "stuck";
   const gates = (f?.gates ?? []).filter((g) => g !== "frozen" && g !== "self-doubt" && g !== "storm" && g !== "unsynced");
-  const old = lost || stuck ? Math.round(((lost ? quiet : still) || 0) / 5000) * 5 : 0;
+  const old = lost || stuck ? Math.round((lost ? silence() : stillness()) / 5000) * 5 : 0;
   fill(el("notices"), [lost, stuck, old, store.heard > 0, f?.synced, f?.frozen_until, f?.frozen_by, f?.doubt, f?.storm, f?.retired, gates, Boolean(store.words)], () => {
     const out = [];
     const notice = (tone, title, ...text) => out.push(h("div", { class: `notice ${tone}` }, h("b", null, title), " ", ...text));
@@ -116,9 +110,12 @@ addEventListener("keydown", (e) => {
 
 addEventListener("hashchange", route);
 watch(draw);
+let believed = "";
 setInterval(() => {
   tick();
   drawNotices();
+  if (distrust() !== believed) update(new Set(), []); // a headline that is no news does not look like one
+  believed = distrust();
 }, 1000);
 route();
 start();

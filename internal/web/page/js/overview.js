@@ -2,7 +2,7 @@
 // changed lately.
 
 import { fill, h, keyed, table } from "./dom.js";
-import { get, store, throttled } from "./live.js";
+import { distrust, get, store, throttled } from "./live.js";
 import { because, counted, lever, meter, mode, probed } from "./words.js";
 import { instanceTable } from "./instances.js";
 import { recordList } from "./history.js";
@@ -43,22 +43,24 @@ export function overview(root) {
 
   return (ids) => {
     if (!store.fleet) return;
-    drawHero(hero, store.fleet);
-    services.show([...store.services.values()]);
+    drawHero(hero, store.fleet, distrust());
+    const everywhere = store.fleet.gates;
+    services.show([...store.services.values()].map((s) => ({ ...s, gates: [...new Set([...everywhere, ...s.gates])] })));
     news.show(store.records, store.recalled);
     problems.draw();
     if (!ids || ids.size) loadProblems();
   };
 }
 
-function drawHero(el, f) {
+function drawHero(el, f, doubtful) {
   const t = f.totals;
   const { at, staleness_seconds, ...still } = f;
-  fill(el, still, () => {
+  fill(el, [still, doubtful], () => {
     const bad = t.failing + t.out + t.waiting + t.leaving + t.kept + t.foreign_out;
-    const tone = !f.synced ? "blind" : bad ? "bad" : t.indeterminate ? "blind" : "ok";
+    const held = f.frozen_until || f.storm || f.doubt;
+    const tone = doubtful || !f.synced ? "blind" : bad ? "bad" : t.indeterminate || held ? "blind" : "ok";
     return [
-      h("h1", { class: tone }, f.headline),
+      h("h1", { class: tone }, doubtful ? "Last known: " : null, f.headline),
       h("div", { class: "big" }, meter(probed(t))),
       h("dl", { class: "figures" },
         figure("passing", t.passing, "ok"), figure("failing", t.failing, "bad"), figure("NOT CHECKED", t.indeterminate, "blind"),
@@ -77,7 +79,7 @@ function figure(name, n, tone) {
 
 function serviceTable() {
   const { el, body } = table("Services", ["Service", "Probes", { name: "Pass", class: "num" }, { name: "Out", class: "num" }, "Lever", { name: "What withholds removals", class: "wide" }]);
-  const empty = h("p", { class: "empty" }, "No service is in scope yet.");
+  const empty = h("p", { class: "empty", hidden: true }, "No service is in scope yet.");
   return {
     el: h("div", null, el, empty),
     show(services) {

@@ -24,7 +24,7 @@ export function serviceView(root, { namespace, service }) {
       instances.show(list, total);
     } catch { /* the notice about the link says it */ }
   });
-  let records = [];
+  let records = null;
   get(`/history?limit=50&service=${encodeURIComponent(name)}`).then((h) => { records = h.records.reverse(); news.show(records); }).catch(() => {});
 
   return (ids, fresh) => {
@@ -34,10 +34,8 @@ export function serviceView(root, { namespace, service }) {
     if (s) drawHead(head, s);
     instances.draw();
     const mine = (fresh ?? []).filter((r) => r.namespace === namespace && r.service === service);
-    if (mine.length) {
-      records = [...mine.reverse(), ...records].slice(0, 50);
-      news.show(records);
-    }
+    if (mine.length) records = [...mine.reverse(), ...(records ?? [])].slice(0, 50);
+    if (records && (mine.length || !ids)) news.show(records);
     if (s && (!ids || ids.has(s.service_id))) load();
   };
 }
