@@ -1,6 +1,9 @@
 package registry
 
-import "math/rand/v2"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // HealthFilter says which instances DiscoverInstances returns.
 type HealthFilter string
@@ -149,8 +152,13 @@ func matching(instances []*Instance, attrs map[string]string) []*Instance {
 func draw(instances []*Instance, n int) []*Instance {
 	drawn := append(make([]*Instance, 0, len(instances)), instances...)
 	n = min(n, len(drawn))
+	// One seed for each answer: a number from the shared source costs as much
+	// as the copy of an instance.
+	var source rand.PCG
+	source.Seed(rand.Uint64(), rand.Uint64())
 	for i := range n {
-		j := i + rand.IntN(len(drawn)-i)
+		below, _ := bits.Mul64(source.Uint64(), uint64(len(drawn)-i))
+		j := i + int(below)
 		drawn[i], drawn[j] = drawn[j], drawn[i]
 	}
 	return drawn[:n]

@@ -118,7 +118,7 @@ func appendMap(buf *bytes.Buffer, v reflect.Value) error {
 // appendString appends a JSON string. Nearly all are plain ASCII and are copied.
 func appendString(to []byte, s string) []byte {
 	for i := range len(s) {
-		if !plain(s[i]) {
+		if !plain[s[i]] {
 			quoted, _ := json.Marshal(s) // a string always encodes
 			return append(to, quoted...)
 		}
@@ -128,5 +128,10 @@ func appendString(to []byte, s string) []byte {
 	return append(to, '"')
 }
 
-// plain reports whether a character stands for itself in a JSON string.
-func plain(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
+// plain has the characters that stand for themselves in a JSON string.
+var plain = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()

@@ -133,14 +133,14 @@ func (r *room) keep(body, answer []byte) {
 	}
 }
 
-// readBody reads at most maxBody bytes in at most bodyTimeout, into a slice.
+// readBody reads at most maxBody bytes in at most bodyTimeout, into a slice. The
+// server sets a deadline of its own before it reads the next request.
 func readBody(w http.ResponseWriter, r *http.Request, into []byte) ([]byte, error) {
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer without deadlines is a test's, in memory
+	// A writer without deadlines is a test's, in memory.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	body := bytes.NewBuffer(into)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		control.SetReadDeadline(time.Time{})
 		return body.Bytes(), nil
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {

@@ -71,7 +71,7 @@ func (s *scanner) quoted() ([]byte, bool) {
 			s.rest = s.rest[i+1:]
 			return quoted, true
 		}
-		if !plain(c) {
+		if !plain[c] {
 			break
 		}
 	}
