@@ -413,3 +413,29 @@ func TestAnInstanceOfAnotherAccount(t *testing.T) {
 		t.Errorf("withheld by %v", got)
 	}
 }
+
+// TestBackInScope: whoever came while a service was out of scope is no newcomer,
+// also where an open entry kept the service in mind.
+func TestBackInScope(t *testing.T) {
+	for name, failing := range map[string][]string{"nothing is out": nil, "one is out": {"web-0"}} {
+		t.Run(name, func(t *testing.T) {
+			m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 4, "api", "web")
+			m.probe(12)
+			m.probe(6, failing...)
+			m.mustRemove(len(failing), "before")
+			narrow := m.cfg
+			narrow.Scope.Services = []string{"api"}
+			m.tell(warden.Configured{Config: narrow})
+			m.tell(warden.Configured{Config: m.cfg})
+			m.tell(found(warden.CustomHealthCheck, "api", "web"))
+			m.tell(m.listing("web", append(instances("web", 4), instance("web-9", "10.119.0.99"))...))
+			m.probe(20, append(failing, "web-9")...)
+			if held := m.decided(policy.HoldOut); len(held) != 0 {
+				t.Errorf("held out as newcomers: %+v", held)
+			}
+			if got := m.withheld("web-9"); !slices.Contains(got, policy.NeverPassed) {
+				t.Errorf("withheld by %v", got)
+			}
+		})
+	}
+}
