@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,11 @@ func (r *reader) registryKind(root *yaml.Node, flags Flags) RegistryKind {
 		return Embedded
 	default:
 		if f := checkURL(flags.Registry); f != nil {
-			r.report(Mistake{File: "--registry", What: f.what, Hint: f.hint + ", aws or embedded"})
+			hint := f.hint + ", aws or embedded"
+			if f.hint == asAWS {
+				hint = "give aws"
+			}
+			r.report(Mistake{File: "--registry", What: f.what, Hint: hint})
 		}
 		return URL
 	}
@@ -190,6 +195,20 @@ func checkURL(s string) *fault {
 		return faultf("give credentials as the AWS SDK takes them", "a URL of a registry holds no user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return faultf(hint, "%s has more than scheme, host and port", quote(s))
+	case ofAWS(u.Hostname()):
+		return faultf(asAWS, "%s is AWS, where other rules hold than for a registry by URL", quote(s))
 	}
 	return nil
+}
+
+const asAWS = "write registry: {aws: {}}; AWS_ENDPOINT_URL_SERVICEDISCOVERY names an endpoint of your own"
+
+// ofAWS reports whether a host is in a domain that AWS serves its API from,
+// in any of its partitions, VPC endpoints among them.
+func ofAWS(host string) bool {
+	host = "." + strings.ToLower(strings.TrimRight(host, "."))
+	return slices.ContainsFunc([]string{
+		".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".on.aws", ".api.amazonwebservices.com.cn",
+		".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov",
+	}, func(domain string) bool { return strings.HasSuffix(host, domain) })
 }
