@@ -77,6 +77,7 @@ func (a *app) retireCommand() *cobra.Command {
 // awaitRetired follows a retiring daemon until nothing is left out. A daemon
 // that has gone after nothing was left has done what it was asked.
 func (a *app) awaitRetired(ctx context.Context, d *daemonAPI, wait time.Duration) error {
+	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	left := -1
@@ -97,10 +98,19 @@ func (a *app) awaitRetired(ctx context.Context, d *daemonAPI, wait time.Duration
 		}
 		select {
 		case <-ctx.Done():
-			return exitWith(exitFailed, fmt.Errorf("%d instances are still out; see mapwarden quarantine list", left))
+			return exitWith(exitFailed, fmt.Errorf("%d instances are still out%s; see mapwarden quarantine list", left, d.frozen(parent)))
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+}
+
+// frozen says that a freeze holds, for those whom it keeps waiting.
+func (d *daemonAPI) frozen(ctx context.Context) string {
+	var f web.Fleet
+	if err := d.call(ctx, "GET", "/api/v1/fleet", nil, &f); err != nil || f.FrozenUntil == nil {
+		return ""
+	}
+	return ", frozen until " + instant(f.FrozenUntil) + ": mapwarden unfreeze"
 }
 
 // awaitEnd waits for a retired daemon to stop answering. One that still answers

@@ -80,6 +80,9 @@ func (d *daemonAPI) answered(resp *http.Response) error {
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
+	if resp.StatusCode == http.StatusConflict { // well asked, but not now
+		return exitWith(exitFailed, errors.New(text))
+	}
 	if resp.StatusCode/100 == 4 {
 		return usagef("%s", text)
 	}
