@@ -36,9 +36,18 @@ func (a *app) unfreezeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "unfreeze", Short: "End a freeze, or with --storm a storm latch", GroupID: "act", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			var f web.Fleet
+			if err := d.call(c.Context(), "GET", "/api/v1/fleet", nil, &f); err != nil {
+				return err
+			}
 			path, said := "/api/v1/unfreeze", "the freeze is over"
-			if storm {
+			switch {
+			case storm && f.Storm:
 				path, said = "/api/v1/release", "the storm latch is released"
+			case storm:
+				path, said = "/api/v1/release", "no storm latch held"
+			case f.FrozenUntil == nil:
+				said = "no freeze held"
 			}
 			return a.command(c.Context(), &d, path, web.ByRequest{By: me()}, said)
 		},
