@@ -36,9 +36,18 @@ func (a *app) unfreezeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "unfreeze", Short: "End a freeze, or with --storm a storm latch", GroupID: "act", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			var f web.Fleet
+			if err := d.call(c.Context(), "GET", "/api/v1/fleet", nil, &f); err != nil {
+				return err
+			}
 			path, said := "/api/v1/unfreeze", "the freeze is over"
-			if storm {
+			switch {
+			case storm && f.Storm:
 				path, said = "/api/v1/release", "the storm latch is released"
+			case storm:
+				path, said = "/api/v1/release", "no storm latch held"
+			case f.FrozenUntil == nil:
+				said = "no freeze held"
 			}
 			return a.command(c.Context(), &d, path, web.ByRequest{By: me()}, said)
 		},
@@ -63,9 +72,6 @@ func (a *app) retireCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "retire", Short: "Return everything that mapwarden took out, then end the daemon", GroupID: "act", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := mayReturn(c.Context(), &d); err != nil {
-				return err
-			}
 			if err := a.command(c.Context(), &d, "/api/v1/retire", web.ByRequest{By: me()}, "retiring: nothing is removed any more, everything is returned"); err != nil {
 				return err
 			}
@@ -77,22 +83,10 @@ func (a *app) retireCommand() *cobra.Command {
 	return c
 }
 
-// mayReturn refuses to retire a daemon that could write nothing, and so never
-// end, with instances out.
-func mayReturn(ctx context.Context, d *daemonAPI) error {
-	var f web.Fleet
-	if err := d.call(ctx, "GET", "/api/v1/fleet", nil, &f); err != nil {
-		return err
-	}
-	if f.FrozenUntil != nil {
-		return exitWith(exitFailed, fmt.Errorf("frozen until %s, and nothing is returned in a freeze: mapwarden unfreeze, then retire", f.FrozenUntil.UTC().Format(time.DateTime)))
-	}
-	return nil
-}
-
 // awaitRetired follows a retiring daemon until nothing is left out. A daemon
 // that has gone after nothing was left has done what it was asked.
 func (a *app) awaitRetired(ctx context.Context, d *daemonAPI, wait time.Duration) error {
+	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	left := -1
@@ -113,10 +107,19 @@ func (a *app) awaitRetired(ctx context.Context, d *daemonAPI, wait time.Duration
 		}
 		select {
 		case <-ctx.Done():
-			return exitWith(exitFailed, fmt.Errorf("%d instances are still out; see mapwarden quarantine list", left))
+			return exitWith(exitFailed, fmt.Errorf("%d instances are still out%s; see mapwarden quarantine list", left, d.frozen(parent)))
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+}
+
+// frozen says that a freeze holds, for those whom it keeps waiting.
+func (d *daemonAPI) frozen(ctx context.Context) string {
+	var f web.Fleet
+	if err := d.call(ctx, "GET", "/api/v1/fleet", nil, &f); err != nil || f.FrozenUntil == nil {
+		return ""
+	}
+	return ", frozen until " + instant(f.FrozenUntil) + ": mapwarden unfreeze"
 }
 
 // awaitEnd waits for a retired daemon to stop answering. One that still answers

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os/user"
@@ -26,11 +27,26 @@ func (d *daemonAPI) flag(c *cobra.Command) {
 	c.Flags().StringVar(&d.address, "addr", "http://"+webAddress, "where the daemon's operator API is")
 }
 
-// call asks the daemon; in is sent as JSON where it is not nil.
-func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) error {
+// base is the API's URL: HOST:PORT alone will do.
+func (d *daemonAPI) base() (string, error) {
 	base := d.address
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
+		if _, _, err := net.SplitHostPort(d.address); err != nil {
+			return "", usagef("--addr %s: give HOST:PORT or http://HOST:PORT", d.address)
+		}
+	}
+	if u, err := url.Parse(base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return "", usagef("--addr %s: give HOST:PORT or http://HOST:PORT", d.address)
+	}
+	return base, nil
+}
+
+// call asks the daemon; in is sent as JSON where it is not nil.
+func (d *daemonAPI) call(ctx context.Context, method, path string, in, out any) error {
+	base, err := d.base()
+	if err != nil {
+		return err
 	}
 	var body io.Reader
 	if in != nil {
@@ -79,6 +95,9 @@ func (d *daemonAPI) answered(resp *http.Response) error {
 	text := e.Error
 	if e.Hint != "" {
 		text += "; " + e.Hint
+	}
+	if resp.StatusCode == http.StatusConflict { // well asked, but not now
+		return exitWith(exitFailed, errors.New(text))
 	}
 	if resp.StatusCode/100 == 4 {
 		return usagef("%s", text)
@@ -223,6 +242,9 @@ func (a *app) historyCommand() *cobra.Command {
 			}
 			if output == "json" {
 				return a.printJSON(r)
+			}
+			if len(r.Records) == 0 {
+				fmt.Fprintln(a.err, "no record matches; mapwarden status names the services and instances that there are")
 			}
 			a.printRecords(r.Records)
 			return nil

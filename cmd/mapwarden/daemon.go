@@ -83,6 +83,7 @@ func (a *app) runDaemon(ctx context.Context, o daemonOptions) error {
 			return err
 		}
 	}
+	describe(d.log, o.file) // not before: what could not begin is said in one line
 	return d.run(ctx)
 }
 
@@ -147,7 +148,7 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 	if r.Kind == config.AWS {
 		id, err := d.client.CallerIdentity(ctx)
 		if err != nil {
-			return unreachablef("ask AWS who we are: %w", err)
+			return unreachablef("ask AWS who we are: %w; give credentials as the AWS SDK takes them: AWS_PROFILE, AWS_ACCESS_KEY_ID or a role", err)
 		}
 		if account != "" && account != id.Account {
 			return usagef("the credentials are of account %s, the config is for %s", id.Account, account)

@@ -119,13 +119,21 @@ func one(what string) cobra.PositionalArgs {
 	}
 }
 
+// known refuses what is no command.
+func known(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q; see mapwarden --help", args[0])
+	}
+	return nil
+}
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mapwarden",
 		Short:         "Health for AWS Cloud Map: probe every instance, keep the registry true, stay safe",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          known,
 		Version:       readBuild().String(),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

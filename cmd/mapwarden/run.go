@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,7 +38,6 @@ func (a *app) runCommand() *cobra.Command {
 			if path != "" {
 				o.load = load
 			}
-			describe(slog.Default(), file)
 			return a.runDaemon(c.Context(), o)
 		},
 	}
@@ -62,7 +60,6 @@ func (a *app) devCommand() *cobra.Command {
 			a.logTo("text")
 			o.file = config.Dev()
 			o.file.Pace.CustomDelay = o.registry.options.CustomHealthDelay
-			describe(slog.Default(), o.file)
 			return a.runDaemon(c.Context(), o)
 		},
 	}

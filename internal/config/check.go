@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,9 +24,9 @@ func (r *reader) registryKind(root *yaml.Node, flags Flags) RegistryKind {
 		return Embedded
 	default:
 		if f := checkURL(flags.Registry); f != nil {
-			hint := f.hint
-			if hint == urlHint {
-				hint += ", aws or embedded"
+			hint := f.hint + ", aws or embedded"
+			if f.hint == asAWS {
+				hint = "give aws"
 			}
 			r.report(Mistake{File: "--registry", What: f.what, Hint: hint})
 		}
@@ -199,20 +200,19 @@ func checkURL(s string) *fault {
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return faultf(urlHint, "%s has more than scheme, host and port", quote(s))
 	case ofAWS(u.Hostname()):
-		return faultf("say aws instead, as in registry: {aws: {region: eu-west-1}}", "%s is AWS, where other rules of safety hold", quote(s))
+		return faultf(asAWS, "%s is AWS, where other rules hold than for a registry by URL", quote(s))
 	}
 	return nil
 }
 
-// ofAWS reports whether a host is one of AWS's endpoints, public or in a VPC.
-// Behind a URL mapwarden believes a registry of its user's own, without the
-// account, the scope and the stricter defaults that AWS needs (safety rule 19).
+const asAWS = "write registry: {aws: {}}; AWS_ENDPOINT_URL_SERVICEDISCOVERY names an endpoint of your own"
+
+// ofAWS reports whether a host is in a domain that AWS serves its API from,
+// in any of its partitions, VPC endpoints among them.
 func ofAWS(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, domain := range []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn"} {
-		if strings.HasSuffix(host, "."+domain) {
-			return true
-		}
-	}
-	return false
+	host = "." + strings.ToLower(strings.TrimRight(host, "."))
+	return slices.ContainsFunc([]string{
+		".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".on.aws", ".api.amazonwebservices.com.cn",
+		".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov",
+	}, func(domain string) bool { return strings.HasSuffix(host, domain) })
 }

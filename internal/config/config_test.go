@@ -252,6 +252,8 @@ func TestFlags(t *testing.T) {
 			wrong: "--mode: observe goes further than mode: off of the file; a flag can only lower the mode; change the file"},
 		{name: "enforce", text: enforcing, flags: Flags{Mode: "enforce"}, wrong: "--mode: enforce cannot be switched on by a flag; set mode: enforce in the file"},
 		{name: "no mode", text: enforcing, flags: Flags{Mode: "on"}, wrong: `--mode: "on" is not one of off, observe; choose one`},
+		{name: "AWS by URL", text: "mode: enforce", flags: Flags{Registry: "https://servicediscovery.eu-west-1.amazonaws.com"},
+			wrong: `--registry: "https://servicediscovery.eu-west-1.amazo…" is AWS, where other rules hold than for a registry by URL; give aws`},
 		{name: "no registry", text: "", flags: Flags{Registry: "azure"},
 			wrong: `--registry: "azure" is not a URL of a registry; write it as in http://127.0.0.1:9751, aws or embedded`},
 	} {
@@ -270,6 +272,28 @@ func TestFlags(t *testing.T) {
 				t.Errorf("modes = %v, want %v", got, tt.modes)
 			}
 		})
+	}
+}
+
+// A URL of AWS would have the looser defaults of other registries, and enforce.
+func TestAWSIsNoURL(t *testing.T) {
+	for host, aws := range map[string]bool{
+		"servicediscovery.eu-west-1.amazonaws.com":                     true,
+		"SERVICEDISCOVERY.eu-west-1.AMAZONAWS.com.":                    true,
+		"data-servicediscovery-fips.us-east-1.amazonaws.com":           true,
+		"servicediscovery.cn-north-1.amazonaws.com.cn":                 true,
+		"servicediscovery.eusc-de-east-1.amazonaws.eu":                 true,
+		"servicediscovery.eu-west-1.api.aws":                           true,
+		"vpce-0a1b.servicediscovery.eu-west-1.vpce.amazonaws.com:8443": true,
+		"registry.internal":                                            false,
+		"127.0.0.1:9751":                                               false,
+		"amazonaws.com.example":                                        false,
+		"notamazonaws.com":                                             false,
+	} {
+		_, err := Parse("f.yaml", []byte("mode: enforce\nregistry: {url: 'https://"+host+"'}"), Flags{})
+		if refused := err != nil && strings.Contains(err.Error(), "f.yaml:2:17: registry.url: ") && strings.Contains(err.Error(), " is AWS, "); refused != aws || !aws && err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 }
 

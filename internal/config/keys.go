@@ -263,7 +263,7 @@ func safetyKeys() []key {
 		{name: "abstain", def: "1m", fleet: true, value: duration(time.Second, time.Hour, func(d *draft) *time.Duration { return &d.file.Fleet.Abstain }),
 			doc: "No removals for so long after mapwarden had reason to doubt itself."},
 		{name: "gone_last", def: "false", value: truth(func(d *draft) *bool { return &d.service.Policy.GoneLast }),
-			doc: "Whether the word of an owner may empty a service."},
+			doc: "Whether the word of an owner may empty a service. It does nothing yet: this release has no word of owners."},
 	}
 }
 

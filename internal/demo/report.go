@@ -186,46 +186,49 @@ func (s *stage) reportKill(ctx context.Context, a act, records []told) (ActRepor
 			changed++
 		}
 	}
-	double, err := s.doubled(ctx)
+	listed, err := s.reader.Discover(ctx, string(with), a.service, cloudmap.All, 1000)
 	if err != nil {
-		return x, err
+		return x, fmt.Errorf("list what is registered: %w", err)
 	}
-	adopted, own := 0, false
-	victim := place{service: a.service, number: a.server}.instance()
-	for _, r := range records {
-		if strings.HasPrefix(r.Detail, "adopted") && !r.At.Before(s.at(a.at)) {
-			adopted++
-			own = own || r.Instance == victim
-		}
+	var all []health.Attributes
+	for _, i := range listed {
+		all = append(all, i.Attributes)
 	}
+	double := doubles(all) + s.wire.doubles()
+	adopted := adoptions(records, a.service, place{service: a.service, number: a.server}.instance(), s.at(a.at))
 	s.mu.Lock()
 	if len(s.killed) > 0 {
 		x.Back = s.killed[len(s.killed)-1].Seconds()
 	}
 	killed := len(s.killed)
 	s.mu.Unlock()
-	x.Kept = killed == 1 && lost == 0 && changed == 0 && double == 0 && own
-	x.Reason = fmt.Sprintf("killed %d×, adopted %d journal entries, %d lost, %d double, %d changed", killed, adopted, lost, double, changed)
+	x.Kept = killed == 1 && lost == 0 && changed == 0 && double == 0 && adopted == killed
+	x.Reason = fmt.Sprintf("killed %d×, its journal entry adopted %d×, %d lost, %d double, %d changed", killed, adopted, lost, double, changed)
 	return x, nil
 }
 
-// doubled counts registrations with an address that another one has, too.
-func (s *stage) doubled(ctx context.Context) (n int, err error) {
+// doubles counts registrations of an address and port that stand there already.
+func doubles(registered []health.Attributes) (n int) {
 	seen := map[string]bool{}
-	for _, kind := range services {
-		found, err := s.reader.Discover(ctx, string(with), kind.name, cloudmap.All, 1000)
-		if err != nil {
-			return 0, fmt.Errorf("look for doubles of %s: %w", kind.name, err)
+	for _, a := range registered {
+		at := a.Map()[health.AttrIPv4] + ":" + a.Map()[health.AttrPort]
+		if seen[at] {
+			n++
 		}
-		for _, i := range found {
-			address := i.Attributes.Get(health.AttrIPv4) + ":" + i.Attributes.Get(health.AttrPort)
-			if seen[address] {
-				n++
-			}
-			seen[address] = true
+		seen[at] = true
+	}
+	return n
+}
+
+// adoptions counts how often a daemon took over the journal entry of one
+// instance: the one that the kill left, not what is left of earlier acts.
+func adoptions(records []told, service, instance string, since time.Time) (n int) {
+	for _, r := range records {
+		if strings.HasPrefix(r.Detail, "adopted") && r.Service == service && r.Instance == instance && !r.At.Before(since) {
+			n++
 		}
 	}
-	return n, nil
+	return n
 }
 
 // Print writes the report as a table.

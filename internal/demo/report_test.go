@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
 )
 
 // span is a quarter of a second as a client tells it.
@@ -48,6 +50,37 @@ func TestTallyCountsOneInstanceInOneWindow(t *testing.T) {
 	}
 	if f := tally.figures(window{side: without, service: "web", begin: begin, end: w.end}); f.Sent != 0 {
 		t.Errorf("the other side sent %d", f.Sent)
+	}
+}
+
+// Two registrations of one server are a double, whatever their ids.
+func TestDoubles(t *testing.T) {
+	at := func(ip, port string) health.Attributes {
+		return health.AttributesOf(map[string]string{health.AttrIPv4: ip, health.AttrPort: port, "VERSION": "1"})
+	}
+	if n := doubles([]health.Attributes{at("127.0.0.1", "1"), at("127.0.0.1", "2"), at("127.0.0.2", "1")}); n != 0 {
+		t.Errorf("%d doubles among different ones", n)
+	}
+	if n := doubles([]health.Attributes{at("127.0.0.1", "1"), at("127.0.0.1", "2"), at("127.0.0.1", "1"), at("127.0.0.1", "1")}); n != 2 {
+		t.Errorf("%d doubles, want 2", n)
+	}
+}
+
+// Only the entry that the kill left counts as adopted.
+func TestAdoptions(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	entry := func(instance, detail string, at time.Duration) told {
+		return told{Service: "web", Instance: instance, Detail: detail, At: begin.Add(at)}
+	}
+	records := []told{
+		entry("web-4", "adopted a journal entry in phase out", -time.Second), entry("web-2", "adopted a journal entry in phase out", time.Second),
+		entry("web-4", "something else", time.Second), {Service: "api", Instance: "web-4", Detail: "adopted", At: begin},
+	}
+	if n := adoptions(records, "web", "web-4", begin); n != 0 {
+		t.Errorf("%d adoptions, want none", n)
+	}
+	if n := adoptions(append(records, entry("web-4", "adopted a journal entry in phase intent", time.Second)), "web", "web-4", begin); n != 1 {
+		t.Errorf("%d adoptions, want 1", n)
 	}
 }
 

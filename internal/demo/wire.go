@@ -23,9 +23,12 @@ type wire struct {
 	listener net.Listener
 	server   *http.Server
 
-	mu     sync.Mutex
-	trap   string // instance id
-	sprung func()
+	mu      sync.Mutex
+	trap    string // instance id
+	sprung  func()
+	held    string // the instance whose call was held
+	latest  string // operation that was passed on for it since then
+	doubled int    // its registrations without a deregistration between
 }
 
 // newWire listens on loopback and forwards to the registry at target.
@@ -72,9 +75,18 @@ func (w *wire) set(instance string, sprung func()) {
 	w.mu.Unlock()
 }
 
+// doubles is how often the instance of the sprung trap was registered while it
+// was registered already.
+func (w *wire) doubles() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.doubled
+}
+
 // trapped springs the trap where r is the call that it waits for.
 func (w *wire) trapped(r *http.Request) bool {
-	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DeregisterInstance") {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if operation != "DeregisterInstance" && operation != "RegisterInstance" {
 		return false
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -85,9 +97,15 @@ func (w *wire) trapped(r *http.Request) bool {
 	}
 	w.mu.Lock()
 	sprung := w.sprung
-	hit := sprung != nil && in.InstanceId == w.trap
-	if hit {
-		w.sprung = nil
+	hit := sprung != nil && in.InstanceId == w.trap && operation == "DeregisterInstance"
+	switch {
+	case hit:
+		w.sprung, w.held = nil, in.InstanceId
+	case w.held != "" && in.InstanceId == w.held:
+		if operation == "RegisterInstance" && w.latest == operation {
+			w.doubled++
+		}
+		w.latest = operation
 	}
 	w.mu.Unlock()
 	if hit {

@@ -121,6 +121,33 @@ func TestTrapSpringsOnce(t *testing.T) {
 	}
 }
 
+// TestWireCountsDoubles: registrations of the held instance with no
+// deregistration between; not those of others, nor those before the trap.
+func TestWireCountsDoubles(t *testing.T) {
+	const register = "Route53AutoNaming_v20170314.RegisterInstance"
+	w, _ := strungWire(t)
+	call := func(target, instance string, want int) {
+		t.Helper()
+		w.send(t, target, `{"InstanceId":"`+instance+`"}`)
+		if got := w.doubles(); got != want {
+			t.Errorf("after %s of %s: %d doubles, want %d", target, instance, got, want)
+		}
+	}
+	call(register, "web-4", 0)
+	call(register, "web-4", 0)
+	w.set("web-4", func() {})
+	call(register, "web-4", 0)
+	call(deregister, "web-4", 0) // held
+	call(deregister, "web-4", 0)
+	call(register, "web-4", 0)
+	call(register, "web-1", 0)
+	call(register, "web-1", 0)
+	call(deregister, "web-4", 0)
+	call(register, "web-4", 0)
+	w.set("", nil)
+	call(register, "web-4", 1)
+}
+
 // TestTrapIsTakenAway: nothing springs any more.
 func TestTrapIsTakenAway(t *testing.T) {
 	w, heard := strungWire(t)

@@ -17,8 +17,9 @@ import (
 // Journal holds the open entries: at most one per service id and instance.
 //
 // All writes are durable when they return, and concurrent ones share an fsync.
-// A write that failed may be repeated as it is: where it had taken effect
-// after all, the repetition returns what it stored and changes nothing.
+// A write that failed may be repeated as it is. Where Put or Update had taken
+// effect after all, the repetition returns what it stored and changes nothing;
+// where Close had, it is ErrNotFound.
 type Journal struct{ store *Store }
 
 // Put stores e as version 1 and returns it so. The error wraps ErrConflict

@@ -229,6 +229,35 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// A retirement that could not end is refused at once, with what to do.
+func TestRetireThatCouldNotEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*warden.Snapshot, *memory)
+		says  string // "" where it is accepted
+	}{
+		"free":           {func(*warden.Snapshot, *memory) {}, ""},
+		"frozen":         {func(s *warden.Snapshot, _ *memory) { s.Frozen = noon.UnixNano() }, `{"error":"1 instance is out, and nothing is brought back: frozen until 2026-11-20T12:00:00Z","hint":"mapwarden unfreeze first"}`},
+		"off":            {func(s *warden.Snapshot, _ *memory) { s.Services[1].Mode = policy.ModeOff }, `{"error":"1 instance is out of services in mode off, where nothing is brought back","hint":"set their mode to enforce and reload first"}`},
+		"off elsewhere":  {func(s *warden.Snapshot, _ *memory) { s.Services[0].Mode = policy.ModeOff }, ""},
+		"nothing is out": {func(s *warden.Snapshot, past *memory) { s.Frozen, past.entries = noon.UnixNano(), nil }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			snap, past := night(), &memory{entries: []lever.Entry{*told().Entry}}
+			i := slices.IndexFunc(snap.Services, func(p *warden.ServicePage) bool { return p.Service.ID == past.entries[0].Service.ID })
+			snap.Services[1], snap.Services[i] = snap.Services[i], snap.Services[1]
+			tt.spoil(snap, past)
+			m := &mind{snap: snap}
+			w := ask(web.New(web.Options{Mind: m, Journal: past, Log: slog.New(slog.DiscardHandler)}).Handler(), "POST", "/api/v1/retire", "{}")
+			switch {
+			case tt.says == "" && (w.Code != 200 || len(m.heard()) != 1):
+				t.Errorf("%d %s", w.Code, w.Body)
+			case tt.says != "" && (w.Code != 409 || len(m.heard()) != 0 || strings.TrimSpace(w.Body.String()) != tt.says):
+				t.Errorf("%d %s, want 409 %s", w.Code, w.Body, tt.says)
+			}
+		})
+	}
+}
+
 func TestHistoryQuestions(t *testing.T) {
 	_, past, h := server(t)
 	w := ask(h, "GET", "/api/v1/history?since=2026-11-20T11:00:00Z&service=srv-pay&instance=pay-0003&limit=2&kind=decision&kind=actuation", "")

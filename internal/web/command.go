@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -131,9 +133,51 @@ func releaseCommand(_ http.ResponseWriter, r *http.Request, b ByRequest) (warden
 	return warden.Release{By: by}, Accepted{Accepted: "release", By: by}, err
 }
 
-func retireCommand(_ http.ResponseWriter, r *http.Request, b ByRequest) (warden.Event, Accepted, error) {
+// retireCommand refuses to begin what could not end: while something is out
+// that nothing may bring back.
+func (s *Server) retireCommand(w http.ResponseWriter, r *http.Request, b ByRequest) (warden.Event, Accepted, error) {
 	by, err := author(r, b.By)
+	if err == nil && s.opts.Journal != nil {
+		entries, ok := s.entries(w, r)
+		if !ok {
+			return nil, Accepted{}, nil
+		}
+		err = stuck(s.opts.Mind.Snapshot(), entries)
+	}
 	return warden.Retire{By: by}, Accepted{Accepted: "retire", By: by}, err
+}
+
+// stuck says why entries that are out would not come back, or is nil.
+func stuck(snap *warden.Snapshot, entries []lever.Entry) error {
+	off := map[string]bool{}
+	for _, p := range snap.Services {
+		off[p.Service.ID] = p.Mode == policy.ModeOff
+	}
+	out, unwatched := 0, 0
+	for _, e := range entries {
+		if e.IsOut() {
+			out++
+			if off[e.Service.ID] {
+				unwatched++
+			}
+		}
+	}
+	switch {
+	case out > 0 && snap.Frozen != 0:
+		return &badRequest{http.StatusConflict, fmt.Sprintf("%s out, and nothing is brought back: frozen until %s", are(out), time.Unix(0, snap.Frozen).UTC().Format(time.RFC3339)),
+			"mapwarden unfreeze first"}
+	case unwatched > 0:
+		return &badRequest{http.StatusConflict, are(unwatched) + " out of services in mode off, where nothing is brought back",
+			"set their mode to enforce and reload first"}
+	}
+	return nil
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "1 instance is"
+	}
+	return fmt.Sprintf("%d instances are", n)
 }
 
 // restoreCommand refuses what is not in the journal, so that a typing error is

@@ -49,7 +49,7 @@ func (s *Server) api(mux *http.ServeMux) {
 		{"POST", "/unfreeze", command(s, unfreezeCommand)},
 		{"POST", "/release", command(s, releaseCommand)},
 		{"POST", "/quarantine/restore", command(s, s.restoreCommand)},
-		{"POST", "/retire", command(s, retireCommand)},
+		{"POST", "/retire", command(s, s.retireCommand)},
 	}
 	const at = "/api/v1"
 	for _, r := range routes {
