@@ -113,6 +113,7 @@ func (c *Controller) Explain(ctx context.Context, service, instance string) (e w
 }
 
 // Command hands an operator's event to the mind and returns when it was taken.
+// The snapshot shows it then: who commands and looks sees what they did.
 func (c *Controller) Command(ctx context.Context, e warden.Event) error {
 	return c.await(ctx, item{events: []warden.Event{e}})
 }
@@ -200,6 +201,7 @@ func (c *Controller) loop(ctx, work context.Context, first []warden.Event) {
 func (c *Controller) take(ctx context.Context, it item) {
 	var events []warden.Event
 	var done []chan struct{}
+	commanded := false
 	for n := 1; ; n++ {
 		if it.called {
 			c.inFlight--
@@ -214,6 +216,7 @@ func (c *Controller) take(ctx context.Context, it item) {
 		}
 		if it.done != nil {
 			done = append(done, it.done)
+			commanded = commanded || len(it.events) > 0
 		}
 		if n == mostAtOnce {
 			break
@@ -227,6 +230,9 @@ func (c *Controller) take(ctx context.Context, it item) {
 	}
 	if len(events) > 0 {
 		c.handle(ctx, events)
+	}
+	if commanded && c.stale {
+		c.draw()
 	}
 	for _, d := range done {
 		close(d)

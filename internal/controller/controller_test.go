@@ -212,10 +212,11 @@ func TestQuestions(t *testing.T) {
 				t.Errorf("a question from before Run: %v", err)
 			}
 		}
-		time.Sleep(snapshotEvery)
-		synctest.Wait()
 		if s := r.ctl.Snapshot(); s.Frozen == 0 || s.FrozenBy != "ann" {
 			t.Error("the command had no effect")
+		}
+		if err := r.ctl.Command(context.Background(), warden.Unfreeze{}); err != nil || r.ctl.Snapshot().Frozen != 0 {
+			t.Errorf("who commands and looks does not see what they did (%v)", err)
 		}
 		r.end()
 		if err := r.ctl.Command(context.Background(), warden.Unfreeze{}); !errors.Is(err, ErrEnded) {
