@@ -49,6 +49,8 @@ func (a *app) registryExport() *cobra.Command {
 				return unreachablef("%w; stop it, or ask the running registry with --endpoint http://ADDRESS", err)
 			case err != nil:
 				return unreachablef("%w", err)
+			case d.Warning != "":
+				fmt.Fprintf(a.err, "mapwarden: %s\n", d.Warning)
 			}
 			return a.writeDocument(d, file)
 		},

@@ -20,6 +20,10 @@ type Document struct {
 	// Namespaces are in order of their creation.
 	Namespaces []DocumentNamespace `json:"namespaces"`
 
+	// Warning says what may be missing, where the file that it was read from is
+	// damaged in a way that leaves that open. It is not written.
+	Warning string `json:"-"`
+
 	text []byte // it was parsed from this; nil where it was not
 }
 

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -28,7 +29,11 @@ func ExportFile(path string) (*Document, error) {
 		return nil, err
 	}
 	st.finishAll()
-	return NewDocument(cmp.Or(of.Account, DefaultAccount), cmp.Or(of.Region, DefaultRegion), st.document()), nil
+	d := NewDocument(cmp.Or(of.Account, DefaultAccount), cmp.Or(of.Region, DefaultRegion), st.document())
+	if damage := s.metaDamage(); damage != nil {
+		d.Warning = fmt.Sprintf("%s: %s; %s", path, damage, lastWrite)
+	}
+	return d, nil
 }
 
 // never is further ahead than any deadline.

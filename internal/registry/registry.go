@@ -103,8 +103,12 @@ func Open(opts Options) (*Registry, error) {
 			return nil, err
 		}
 		r.store.db.NoSync = opts.NoSync
+		// Before the first write, which mends it.
+		if damage := r.store.metaDamage(); damage != nil {
+			opts.Log.Warn("the registry's file is damaged: "+lastWrite, "file", opts.Path, "damage", damage)
+		}
 	}
-	if err := errors.Join(r.reload(time.Now()), r.settleOwner()); err != nil {
+	if err := first(r.reload(time.Now()), r.store.upgrade(), r.settleOwner()); err != nil {
 		return nil, errors.Join(err, r.store.close())
 	}
 	return r, nil

@@ -36,8 +36,10 @@ const (
 const (
 	formatKey     = "format"
 	formatName    = "mapwarden registry"
-	formatVersion = 1
+	formatVersion = 2
 )
+
+// Format 1 had no tally row. It is upgraded when it is opened for writing.
 
 type format struct {
 	Name    string `json:"name"`
@@ -51,6 +53,8 @@ const lockWait = time.Second
 // under the commit lock only.
 type store struct {
 	db      *bbolt.DB
+	version int          // of the file's format
+	tally   tallies      // of the rows in the file
 	commits atomic.Int64 // so far; may be read at any time
 }
 
@@ -131,17 +135,13 @@ func createStore(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	meta, err := encodeRow(bucketMeta, formatKey, format{formatName, formatVersion})
-	if err != nil {
-		return errors.Join(err, s.close())
-	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range []string{bucketMeta, bucketNamespaces, bucketServices, bucketInstances, bucketOperations} {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(formatKey), meta)
+		return errors.Join(putFormat(tx), tallies{}.put(tx))
 	})
 	if err = errors.Join(err, s.close()); err != nil {
 		return err
@@ -197,6 +197,9 @@ func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
+			if _, ok := p.(runtime.Error); ok {
+				p = "its pages do not hold together"
+			}
 			err = fmt.Errorf("the file is damaged: %v", p)
 		}
 	}()
@@ -220,9 +223,31 @@ func (s *store) checkFormat() error {
 			case f.Version > formatVersion:
 				return fmt.Errorf("it has format %d of a newer build; this build reads format %d", f.Version, formatVersion)
 			}
+			s.version = f.Version
 			return nil
 		})
 	})
+}
+
+func putFormat(tx *bbolt.Tx) error {
+	encoded, err := encodeRow(bucketMeta, formatKey, format{formatName, formatVersion})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(bucketMeta)).Put([]byte(formatKey), encoded)
+}
+
+// upgrade gives a file that was loaded the newest format.
+func (s *store) upgrade() error {
+	if s == nil || s.version == formatVersion {
+		return nil
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error { return errors.Join(putFormat(tx), s.tally.put(tx)) })
+	if err != nil {
+		return fmt.Errorf("upgrade registry %s: %w", s.db.Path(), err)
+	}
+	s.version = formatVersion
+	return nil
 }
 
 // write makes the rows durable, all or none.
@@ -231,9 +256,11 @@ func (s *store) write(rows []row) error {
 		return nil
 	}
 	s.commits.Add(1)
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	next := s.tally
+	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for _, row := range rows {
 			b := tx.Bucket([]byte(row.bucket))
+			next.replace(row.bucket, b.Get([]byte(row.key)), row.value)
 			var err error
 			if row.value == nil {
 				err = b.Delete([]byte(row.key))
@@ -244,8 +271,12 @@ func (s *store) write(rows []row) error {
 				return fmt.Errorf("%s %s: %w", row.bucket, row.key, err)
 			}
 		}
-		return nil
+		return next.put(tx)
 	})
+	if err == nil {
+		s.tally = next
+	}
+	return err
 }
 
 // load fills an empty state. Every row is read and checked.
@@ -260,7 +291,12 @@ func (s *store) load(st *state) error {
 					return err
 				}
 			}
-			return nil
+			found, err := countRows(tx)
+			if err == nil && s.version > 1 {
+				err = found.check(tx)
+			}
+			s.tally = found
+			return err
 		})
 	})
 	if err != nil {

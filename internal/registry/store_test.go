@@ -123,11 +123,11 @@ func TestFilesThatAreNoRegistry(t *testing.T) {
 		}, "another program"},
 		"newer format": {func(p string) {
 			edit(p, func(tx *bbolt.Tx) error {
-				body := must[[]byte](t)(json.Marshal(map[string]any{"name": "mapwarden registry", "version": 2}))
+				body := must[[]byte](t)(json.Marshal(map[string]any{"name": "mapwarden registry", "version": 3}))
 				sum := crc32.Checksum([]byte("metaformat"+string(body)), crc32.MakeTable(crc32.Castagnoli))
 				return tx.Bucket([]byte("meta")).Put([]byte("format"), append([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...))
 			})
-		}, "format 2 of a newer build"},
+		}, "format 3 of a newer build"},
 		"bucket missing": {func(p string) {
 			edit(p, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("instances")) })
 		}, "instances are missing"},
