@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes sure that the programs which some tests drive from outside are here:
-# the AWS command line, boto3, the JavaScript SDK, and a browser. The test suite itself needs none
-# of them to compile, so this stays out of `go test`; `make test` calls it first.
+# Makes sure that the programs which some tests drive from outside are here: the
+# AWS command line, boto3, the JavaScript SDK, a browser, and AWS's description of
+# Cloud Map. The test suite itself needs none of them to compile, so this stays
+# out of `go test`; `make test` calls it first.
 #
 # A missing component is installed when that can be done without asking: Debian's
-# packages by root, npm's by anybody, outside the repository. Otherwise the script names what is missing and how
-# to get it, and exits 1.
+# packages by root, npm's and Go's by anybody, outside the repository. Otherwise
+# the script names what is missing and how to get it, and exits 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,9 +66,25 @@ install_js() {
   echo "component js: installed in $js in $((SECONDS - start)) s"
 }
 
+# The version that internal/component names, and the digest of its files.
+model=github.com/aws/aws-sdk-go@v1.55.8
+model_sum=h1:JRmEUbU52aJQZ2AjX4q4Wu7t4uZjOu71uyNmaWlUkJQ=
+
+# get_model takes AWS's first SDK for Go for the description of Cloud Map in it.
+get_model() {
+  local got
+  got=$("${GO:-go}" mod download -json "$model" | sed -n 's/.*"Sum": "\(.*\)".*/\1/p')
+  if [[ $got != "$model_sum" ]]; then
+    echo "scripts/components.sh: $model has the digest $got, not $model_sum" >&2
+    exit 1
+  fi
+  echo "component model: here"
+}
+
 look
 if ((${#missing[@]} == 0)); then
   install_js
+  get_model
   exit 0
 fi
 
@@ -88,3 +105,4 @@ if ((${#missing[@]} > 0)); then
   exit 1
 fi
 install_js
+get_model

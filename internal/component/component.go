@@ -1,8 +1,9 @@
-// Package component finds the programs that some tests drive from outside: the
-// AWS command line, boto3, the JavaScript SDK, a browser. It decides what happens where one is
-// missing: with MAPWARDEN_COMPONENTS=required in the environment the test fails,
-// which is how `make test` and CI run; without it the test is left out and says
-// so. It installs nothing (scripts/components.sh does) and ships in no binary.
+// Package component finds what some tests need from outside: the AWS command
+// line, boto3, the JavaScript SDK, a browser, AWS's description of Cloud Map. It
+// decides what happens where one is missing: with MAPWARDEN_COMPONENTS=required
+// in the environment the test fails, which is how `make test` and CI run; without
+// it the test is left out and says so. It installs nothing (scripts/components.sh
+// does) and ships in no binary.
 package component
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +25,7 @@ const (
 	Boto3    Name = "boto3"    // the Python SDK: the path of a python3 that imports it
 	JS       Name = "js"       // the JavaScript SDK: the path of a node that finds it in JSModules
 	Chromium Name = "chromium" // a headless browser: its path; root must pass --no-sandbox
+	AWSModel Name = "model"    // AWS's description of Cloud Map in its first SDK for Go: the path of the file
 )
 
 // env names the variable that turns a left-out test into a failed one.
@@ -32,16 +35,29 @@ const env = "MAPWARDEN_COMPONENTS"
 // The first candidate that runs to its end with status 0 is taken: a shim on
 // the PATH is not yet a working program.
 type recipe struct {
-	candidates []string // programs
-	proof      []string // arguments that prove one
-	get        string   // how it is had, other than by make components
+	candidates []string      // programs
+	proof      []string      // arguments that prove one
+	file       func() string // instead of a program: its path
+	get        string        // how it is had, other than by make components
 }
 
 var recipes = map[Name]recipe{
-	AWS:      {[]string{"aws"}, []string{"--version"}, "apt-get install awscli"},
-	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, "apt-get install python3-boto3"},
-	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, "node 20 and npm"},
-	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, "apt-get install chromium"},
+	AWS:      {[]string{"aws"}, []string{"--version"}, nil, "apt-get install awscli"},
+	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, nil, "apt-get install python3-boto3"},
+	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, nil, "node 20 and npm"},
+	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, nil, "apt-get install chromium"},
+	AWSModel: {file: awsModel, get: "go mod download " + awsSDK1},
+}
+
+// awsSDK1 is the last version of AWS's first SDK for Go. Nothing is built of it.
+const awsSDK1 = "github.com/aws/aws-sdk-go@v1.55.8"
+
+func awsModel() string {
+	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(strings.TrimSpace(string(cache)), awsSDK1, "models/apis/servicediscovery/2017-03-14/api-2.json")
 }
 
 const jsPackage = "@aws-sdk/client-servicediscovery"
@@ -57,7 +73,7 @@ func JSModules() string {
 	return filepath.Join(cache, "mapwarden", "js", "node_modules")
 }
 
-// Need returns the program of component c. Where it is missing the test ends
+// Need returns the program, or the file, of component c. Where it is missing the test ends
 // here: failed when components are required, otherwise left out with a line
 // that names the test, the component and how to get it.
 func Need(t testing.TB, c Name) string {
@@ -82,6 +98,11 @@ func Need(t testing.TB, c Name) string {
 func required(value string) bool { return value == "required" }
 
 func find(r recipe) (string, bool) {
+	if r.file != nil {
+		path := r.file()
+		_, err := os.Stat(path)
+		return path, err == nil
+	}
 	for _, candidate := range r.candidates {
 		path, err := exec.LookPath(candidate)
 		if err != nil {
