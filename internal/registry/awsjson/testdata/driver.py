@@ -1,6 +1,6 @@
 """Makes the calls that stand on its input with boto3, and prints what each
-returned: a line of JSON in, a line of JSON out. Before them it prints the
-operations that this version of boto3 knows."""
+returned: a line of JSON in, a line of JSON out. Before them it prints what this
+version of boto3 knows: operations, and members of errors as ERROR.MEMBER."""
 
 import json
 import sys
@@ -18,7 +18,9 @@ client = boto3.client(
     aws_secret_access_key="local",
     config=botocore.config.Config(inject_host_prefix=False, retries={"total_max_attempts": 1}),
 )
-print(json.dumps(client.meta.service_model.operation_names), flush=True)
+model = client.meta.service_model
+known = [f"{error.name}.{member}" for error in model.error_shapes for member in error.members]
+print(json.dumps([*model.operation_names, *known]), flush=True)
 
 for line in sys.stdin:
     call = json.loads(line)
