@@ -22,7 +22,7 @@ js=$cache/mapwarden/js
 components=(
   "aws|aws --version|awscli"
   "boto3|python3 -c 'import boto3' || /usr/bin/python3 -c 'import boto3'|python3-boto3"
-  "node|node -e 'if (parseInt(process.versions.node) < 20) throw 20' && npm --version|nodejs npm"
+  "node|node -e 'if (parseInt(process.versions.node) < 18) throw 18' && npm --version|nodejs npm"
   "chromium|chromium --version || chromium-browser --version || google-chrome --version|chromium"
 )
 

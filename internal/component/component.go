@@ -44,7 +44,7 @@ type recipe struct {
 var recipes = map[Name]recipe{
 	AWS:      {[]string{"aws"}, []string{"--version"}, nil, "apt-get install awscli"},
 	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, nil, "apt-get install python3-boto3"},
-	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, nil, "node 20 and npm"},
+	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, nil, "node 18 and npm"},
 	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, nil, "apt-get install chromium"},
 	AWSModel: {file: awsModel, get: "go mod download " + awsSDK1},
 }
