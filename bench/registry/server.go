@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mapwarden/mapwarden/internal/registry"
+	"github.com/mapwarden/mapwarden/internal/registry/access"
 	"github.com/mapwarden/mapwarden/internal/registry/awsjson"
-	"github.com/mapwarden/mapwarden/internal/web"
 )
 
 // serving are the flags of a server process. It listens on a port that it
@@ -46,7 +46,8 @@ func (s serving) registry() error {
 	defer cancel()
 	var g errgroup.Group
 	g.Go(func() error { return reg.Run(ctx) })
-	err = serve(ctx, awsjson.New(reg), reg.Commits)
+	door := access.New(access.Options{Account: reg.Account(), Region: reg.Region()}, awsjson.New(reg))
+	err = serve(ctx, door, reg.Commits)
 	cancel()
 	if runErr := g.Wait(); err == nil {
 		err = runErr
@@ -54,12 +55,12 @@ func (s serving) registry() error {
 	return err
 }
 
+// zeros are no part of the heap: as one they would let the bare handler collect
+// garbage less often than a registry.
+var zeros [4 << 20]byte
+
 // bare serves as many zeros as the path of the URL says.
 func (s serving) bare() error {
-	zeros := make([]byte, 4<<20)
-	for i := range zeros {
-		zeros[i] = '0'
-	}
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -77,7 +78,8 @@ func (s serving) bare() error {
 	return serve(context.Background(), http.HandlerFunc(handler), func() int64 { return 0 })
 }
 
-// serve serves as mapwarden does until its input ends.
+// serve serves as mapwarden registry does until its input ends: the bare handler
+// as well, so that what is compared is the answer alone.
 func serve(ctx context.Context, h http.Handler, commits func() int64) error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +88,7 @@ func serve(ctx context.Context, h http.Handler, commits func() int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g errgroup.Group
-	g.Go(func() error { return web.Serve(ctx, l, h) })
+	g.Go(func() error { return access.Serve(ctx, l, access.DefaultConnections, h) })
 	fmt.Println(l.Addr())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var u syscall.Rusage

@@ -13,13 +13,14 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/mapwarden/mapwarden/internal/serve"
 )
 
 // Build says what is running; it is a metric and a line on the page.
@@ -133,7 +134,6 @@ const (
 	readTimeout  = 10 * time.Second
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 2 * time.Minute
-	drainTimeout = 3 * time.Second
 	maxHeader    = 16 << 10
 )
 
@@ -141,35 +141,12 @@ const (
 // at most three seconds. Event streams end at once. It returns nil when ctx
 // ended, and closes ln in any case.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
-	base, stop := context.WithCancel(context.Background())
-	defer stop()
-	srv := &http.Server{
+	return serve.Until(ctx, ln, &http.Server{
 		Handler:           h,
-		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
-	}
-	drained := make(chan error, 1)
-	ended := context.AfterFunc(ctx, func() {
-		stop()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-		err := srv.Shutdown(grace)
-		if err != nil {
-			err = srv.Close()
-		}
-		drained <- err
 	})
-	err := srv.Serve(ln)
-	if ended() {
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
-	}
-	if err := <-drained; err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close %s: %w", ln.Addr(), err)
-	}
-	return nil
 }

@@ -3,13 +3,12 @@ package access
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/mapwarden/mapwarden/internal/serve"
 )
 
 // Bounds of a connection. Calls are small and answered at once: whoever takes
@@ -20,7 +19,6 @@ const (
 	readTimeout   = headerTimeout + bodyTimeout
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 3 * time.Second
 	maxHeader     = 16 << 10
 )
 
@@ -36,38 +34,15 @@ const DefaultConnections = 10_000
 // closed at once. Letting it wait would cost the same memory in the system's
 // queue, and tell a client nothing that it could act upon.
 func Serve(ctx context.Context, ln net.Listener, most int, h http.Handler) error {
-	base, stop := context.WithCancel(context.Background())
-	defer stop()
-	srv := &http.Server{
+	return serve.Until(ctx, ln, &http.Server{
 		Handler:           h,
-		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         newCrowd(most).note,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
-	}
-	drained := make(chan error, 1)
-	ended := context.AfterFunc(ctx, func() {
-		stop()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-		err := srv.Shutdown(grace)
-		if err != nil {
-			err = srv.Close()
-		}
-		drained <- err
 	})
-	err := srv.Serve(ln)
-	if ended() {
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
-	}
-	if err := <-drained; err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close %s: %w", ln.Addr(), err)
-	}
-	return nil
 }
 
 // crowd is all connections that are open, and since when each has sent nothing.
