@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (a *app) registryExport() *cobra.Command {
 					return err
 				}
 				d, err := a.readAPI(c.Context(), cloudmap.Config{
-					URL: endpoint, TLS: trusted, AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+					URL: endpoint, Region: cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")), TLS: trusted, AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
 				}, nil)
 				if err != nil {
 					return err
@@ -64,7 +65,7 @@ func (a *app) registryExport() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&data, "data", localData, "directory of the registry's file")
-	c.Flags().StringVar(&endpoint, "endpoint", "", "ask the running registry at this URL, signing with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where they are set")
+	c.Flags().StringVar(&endpoint, "endpoint", "", "ask the running registry at this URL, signing with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION where they are set")
 	trust.add(c)
 	c.Flags().StringVarP(&file, "out", "o", "", "write to this file, as a whole or not at all, instead of standard output")
 	return c
