@@ -247,6 +247,9 @@ func (w *Warden) instanceAbsent(s *service, i int, started health.Instant) {
 		if sl.memo.Standing == policy.Out {
 			s.ghosts = append(s.ghosts, w.now.Add(ghostFor))
 		}
+		if sl.memo.Standing.IsOut() && sl.memo.Shadow { // whoever reports what would have been wants to know
+			w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Moot, Detail: "it left the registry by itself"})
+		}
 		w.leave(s, i)
 		w.dropSlot(s, i)
 	case sl.entry.Phase == lever.Returned || sl.entry.Kind == lever.CustomStatus:

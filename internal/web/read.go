@@ -42,6 +42,7 @@ func (s *Server) api(mux *http.ServeMux) {
 		{"GET", "/instances/{ns}/{svc}/{id}/explain", s.explain},
 		{"GET", "/instances/{srv}/{id}/explain", s.explain},
 		{"GET", "/history", s.history},
+		{"GET", "/report", s.report},
 		{"GET", "/quarantine", s.quarantine},
 		{"GET", "/words", func(w http.ResponseWriter, _ *http.Request) { answer(w, words()) }},
 		{"GET", "/events", s.events},
@@ -60,7 +61,7 @@ func (s *Server) api(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "no such address: "+clip(r.URL.Path), "the API is under /api/v1: fleet, services, instances, history, quarantine, events")
+		refuse(w, http.StatusNotFound, "no such address: "+clip(r.URL.Path), "the API is under /api/v1: fleet, services, instances, history, report, quarantine, events")
 	})
 }
 
