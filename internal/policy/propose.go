@@ -61,7 +61,7 @@ func wanted(s situation) (Action, Reason) {
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.New && !m.Ever && s.v.Config.Admission == Hold:
-		if m.Fails >= admissionFails && m.Cause.ProvesReach() {
+		if m.Fails >= admissionFails && m.Cause.ProvesReach() && !m.Vouched {
 			return HoldOut, NeverReady
 		}
 		return Keep, NoReason
@@ -148,7 +148,7 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone:
-	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
+	case m.Pending && (m.Verdict == health.Healthy || m.Status == health.Healthy), !m.Pending && m.Last == health.Pass:
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -230,6 +230,8 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		withheld = Frozen
 	case o.Has(Stopping):
 		withheld = Stopping
+	case o.Has(Standby):
+		withheld = Standby
 	case m.Busy:
 		withheld = Busy
 	case now < m.NotUntil:

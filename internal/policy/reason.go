@@ -29,6 +29,9 @@ const (
 	// Rule 2: own faults first.
 	SelfDoubt Reason = "self-doubt"
 
+	// NoQuorum: too few vantages are there to accuse anybody.
+	NoQuorum Reason = "no-quorum"
+
 	// Rule 3: reach must be proven.
 	PathUnproven Reason = "path-unproven"
 	NotProbeable Reason = "not-probeable"
@@ -79,6 +82,9 @@ const (
 	Contended     Reason = "contended"
 
 	Busy Reason = "busy" // a drill or a release runs on the instance
+
+	// Standby: another vantage holds the lease and writes (rule 20).
+	Standby Reason = "standby"
 
 	// Rules 18, 20: who owns the record.
 	Route53Check Reason = "route53-check"

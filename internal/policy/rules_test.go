@@ -51,6 +51,8 @@ func TestEachRule(t *testing.T) {
 		{Unsynced, gate(Unsynced)},
 		{Unsynced, view(func(v *ServiceView) { v.Listed = false })},
 		{Stale, view(func(v *ServiceView) { v.Stale = true })},
+		{Standby, gate(Standby)},
+		{NoQuorum, gate(NoQuorum)},
 		{LostJournal, gate(LostJournal)},
 		{Frozen, gate(Frozen)},
 		{Thawing, gate(Thawing)},
@@ -173,10 +175,11 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("a newcomer: %+v", ds)
 	}
 	for name, change := range map[string]func(*ServiceView){
-		"after one failure":    func(v *ServiceView) { v.Members[0].Fails = 1 },
-		"on silence":           func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
-		"that is trusted":      func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
-		"that was here before": func(v *ServiceView) { v.Members[0].New = false },
+		"after one failure":     func(v *ServiceView) { v.Members[0].Fails = 1 },
+		"on silence":            func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
+		"that is trusted":       func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
+		"that was here before":  func(v *ServiceView) { v.Members[0].New = false },
+		"that passes elsewhere": func(v *ServiceView) { v.Members[0].Vouched = true },
 	} {
 		v := service(newcomers(1, 4)...)
 		change(&v)

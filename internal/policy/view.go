@@ -14,7 +14,9 @@ type Member struct {
 
 	// What the checkers saw.
 
+	Status    health.Status  // of this checker
 	Verdict   health.Status  // of the checkers together
+	Vouched   bool           // another checker says that it is healthy
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
 	Gone      bool // the owner says that it has stopped

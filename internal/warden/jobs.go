@@ -220,6 +220,7 @@ func (w *Warden) yielded(s *service, sl *slot) {
 	sl.registered, sl.asked = true, false
 	if i, ok := s.byID[sl.inst]; ok {
 		w.states[i] = health.Restart(w.states[i])
+		w.reconsider(i)
 	}
 }
 
@@ -269,6 +270,7 @@ func (w *Warden) endedRelease(s *service, sl *slot, j *job) {
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
 		if i, ok := s.byID[sl.inst]; ok {
 			w.states[i] = health.Restart(w.states[i])
+			w.reconsider(i)
 		}
 	case j.End == lever.Yielded:
 		w.yielded(s, sl)

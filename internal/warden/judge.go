@@ -123,7 +123,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	w.recent(sl)
 	m := policy.Member{
 		Target: w.handle(i), Tie: sl.hash,
-		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
+		Status: st.Status, Verdict: verdict.Status, Vouched: w.vouched(i), Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
 		Probes: int(st.Probes), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
@@ -150,11 +150,6 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		m.Foreign = !m.InitDown && !m.Returning
 	}
 	return m
-}
-
-// votes are the votes on a target: this process is the only vantage.
-func (w *Warden) votes(i int) []quorum.Vote {
-	return []quorum.Vote{{Vantage: w.cfg.Vantage, Status: w.states[i].Status, At: w.states[i].LastAt}}
 }
 
 // decide carries out a decision, and records it where it is news.

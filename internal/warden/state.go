@@ -117,6 +117,7 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 	s.members = slices.Insert(s.members, at, i)
 	s.byID[inst] = i
 	w.recall(s, i)
+	w.greet(s, i)
 	return i
 }
 
@@ -131,6 +132,8 @@ func (w *Warden) dropSlot(s *service, i int) {
 	sl := &w.slots[i]
 	w.unwatch(i)
 	w.setFailing(i, false)
+	w.takeBack(i)
+	w.part(s, i)
 	if at, ok := w.search(s, sl.inst); ok {
 		s.members = slices.Delete(s.members, at, at+1)
 	}
@@ -228,6 +231,7 @@ func (w *Warden) watch(s *service, i int) {
 		w.unwatch(i)
 		w.setFailing(i, false)
 		w.states[i] = health.Unseen(w.states[i])
+		w.reconsider(i)
 		return
 	}
 	sl := &w.slots[i]

@@ -34,6 +34,8 @@ var reasonWords = map[policy.Reason]string{
 	policy.Unsynced:        "The registry has not been read completely since the start.",
 	policy.Stale:           "The latest complete listing of the registry is too old.",
 	policy.SelfDoubt:       "mapwarden doubts its own view, so it accuses nobody for now.",
+	policy.NoQuorum:        "Too few vantages are heard and sure of themselves to accuse anybody.",
+	policy.Standby:         "Another vantage holds the lease; this one judges and votes.",
 	policy.PathUnproven:    "No answer came, and nothing shows that the network path to it works.",
 	policy.NotProbeable:    "It has no address, port or address family that may be probed from here.",
 	policy.CheckUnproven:   "The check has not yet passed on nearly all instances of the service.",
