@@ -192,6 +192,8 @@ func (p *process) carry(e warden.Effect) {
 		p.engine.reschedule(e.Target, e.At)
 	case warden.Do:
 		p.do(e)
+	case warden.AskOwner:
+		p.asked(e)
 	case warden.Learn:
 		wait := learnDelay
 		if e.Memory.Freeze != nil {

@@ -26,19 +26,20 @@ type Result struct {
 
 // sim is one run.
 type sim struct {
-	story    Story
-	now      time.Duration
-	agenda   agenda
-	registry *registry
-	fleet    *fleet
-	checkers []*checker
-	clients  *clients
-	judge    *judge
-	line     *timeline
-	trace    hash.Hash
-	weather  weather
-	fates    []fate
-	failures []string
+	story     Story
+	now       time.Duration
+	agenda    agenda
+	registry  *registry
+	fleet     *fleet
+	checkers  []*checker
+	clients   *clients
+	judge     *judge
+	spokesmen []*spokesman // in the order in which they began to speak
+	line      *timeline
+	trace     hash.Hash
+	weather   weather
+	fates     []fate
+	failures  []string
 }
 
 func (s *sim) at(at time.Duration, do func())   { s.agenda.plan(max(at, s.now), do) }
@@ -234,7 +235,7 @@ func (e *episode) parts() []string {
 func (s *sim) lostAtEnd() (n int) {
 	for _, svc := range s.registry.services {
 		for _, o := range svc.owned {
-			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) {
+			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) && s.said(svc, o.id) != health.OwnerGone {
 				n++
 			}
 		}

@@ -23,6 +23,9 @@ func (j *judge) sends(p *process, c lever.Call) {
 	cfg := j.s.config(svc)
 	removes := c.Op == lever.Deregister || c.Op == lever.SetStatus && c.Status == health.Unhealthy
 	drills := entry != nil && entry.Kind == lever.Drill
+	if c.Op == lever.Register && !drills && entry != nil {
+		j.restores(svc, cfg, c.Op.String()+" of "+c.Instance, entry)
+	}
 	if !removes && !drills {
 		return
 	}
@@ -34,22 +37,27 @@ func (j *judge) sends(p *process, c lever.Call) {
 		j.fail("%s, which belongs to another account", what)
 	case svc.kind == warden.Route53Check:
 		j.fail("%s in a service with a Route 53 check", what)
-	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner:
+	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner && !j.speaks(svc):
 		j.fail("%s, and nobody vouches for probes", what)
 	case j.stopping:
 		j.fail("%s while stopping", what)
 	}
-	if c.Op == lever.Deregister && !j.proven[svc.ID] {
+	gone := entry != nil && (entry.Reason == policy.OwnerGone || entry.Reason == policy.UndoResurrection)
+	if c.Op == lever.Deregister && !j.proven[svc.ID] && !gone {
 		j.fail("%s before any registration of ours succeeded in its service", what)
 	}
 	if removes && entry != nil {
 		if k := (key{svc.ID, c.Instance}); !j.sent[k] { // else it repeats a write that did not stick
 			j.sent[k] = true
-			j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
-			j.looks(p, svc, what, c.Instance)
+			if !j.owner(p, svc, cfg, what, entry) {
+				j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
+				j.looks(p, svc, what, c.Instance)
+			}
 		}
-		j.fleet(p, svc, what)
-		j.line(p, svc, cfg, what, c.Instance)
+		j.fleet(p, svc, what, gone)
+		if !gone {
+			j.line(p, svc, cfg, what, c.Instance)
+		}
 	}
 }
 
@@ -102,7 +110,7 @@ func (j *judge) everPassed(p *process, svc *service, id string) bool {
 }
 
 // fleet checks what withholds removals everywhere.
-func (j *judge) fleet(p *process, svc *service, what string) {
+func (j *judge) fleet(p *process, svc *service, what string, gone bool) {
 	s := j.s
 	stale := s.story.config().Fleet.StaleAfter
 	k := j.known[svc.ID]
@@ -116,7 +124,7 @@ func (j *judge) fleet(p *process, svc *service, what string) {
 		j.fail("%s before the registry was listed", what)
 	case s.now-k.at > stale+fresh:
 		j.fail("%s on a listing that is %s old", what, s.now-k.at)
-	case s.now < j.doubt:
+	case s.now < j.doubt && !gone:
 		j.fail("%s while the checker doubts itself", what)
 	case s.now < j.frozen:
 		j.fail("%s while frozen", what)
@@ -210,8 +218,11 @@ func (j *judge) looks(p *process, svc *service, what, id string) {
 // budget checks the shares of rule 7 at the moment at which a removal is
 // journalled: what it was admitted on may change while it is carried out.
 func (j *judge) budget(p *process, svc *service, e *lever.Entry) {
+	if e.Reason == policy.OwnerGone || e.Reason == policy.UndoResurrection {
+		return
+	}
 	c, cfg := j.sums(p, svc, e.Instance), j.s.config(svc)
-	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting
+	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting || e.Reason == policy.Draining
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}
@@ -285,7 +296,7 @@ func (j *judge) registryChanged() { j.lost() }
 func (j *judge) lost() {
 	for _, svc := range j.s.registry.services {
 		for _, o := range svc.owned {
-			if j.raced[key{svc.ID, o.id}] {
+			if j.raced[key{svc.ID, o.id}] || j.s.said(svc, o.id) == health.OwnerGone {
 				continue
 			}
 			if why := j.missing(svc, o); why != "" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -75,6 +76,8 @@ type judge struct {
 	raced    map[key]bool    // its owner wrote while our own write was on its way
 	fairFrom time.Duration
 
+	heard heard // of the present process
+
 	second time.Duration // in which ticks are counted
 	ticks  int
 }
@@ -110,7 +113,7 @@ func (j *judge) started(*process) {
 	j.sights, j.known = map[key]*sight{}, map[string]*known{}
 	j.services, j.stopping, j.retiring = false, false, false
 	j.doubt, j.wall, j.onsets = 0, 0, nil
-	j.removals = nil
+	j.removals, j.heard = nil, newHeard()
 	j.fairFrom = j.s.now
 }
 
@@ -144,6 +147,13 @@ func (j *judge) told(p *process, e warden.Event) {
 		for _, o := range e.Observations {
 			j.observed(p, o)
 		}
+	case warden.Evidenced:
+		j.heard.evidence(p, e)
+	case warden.ServiceOwned:
+		j.heard.owned(p, e)
+	case warden.RestoreAsked:
+		j.heard.all = j.heard.all || e.All
+		j.heard.asked[key{e.Service, e.Instance}] = true
 	case warden.Doubted:
 		j.doubts()
 	case warden.Freeze:
@@ -255,7 +265,7 @@ func (j *judge) journalled(c *checker) {
 			continue
 		}
 		j.budget(c.proc, j.s.registry.byID(k[0]), &e)
-		if !e.Waiting {
+		if !e.Waiting && e.Reason != policy.OwnerGone && e.Reason != policy.UndoResurrection {
 			j.begun(k)
 		}
 	}

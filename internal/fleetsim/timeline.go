@@ -15,7 +15,7 @@ import (
 // Line is one line of a timeline: what happened, seen from whom.
 type Line struct {
 	At   time.Duration
-	Who  string // story, sees, decides, withheld, calls, done, clients, fleet, operator, process, registry
+	Who  string // story, sees, decides, withheld, calls, done, clients, fleet, operator, owner, process, registry
 	Text string
 }
 
@@ -102,6 +102,8 @@ func (t *timeline) record(r warden.Record) {
 		t.say(who, "%s", text)
 	case warden.ActuationRecord:
 		t.say("done", "%s: %s%s", r.Instance, r.Detail, because(r.Reason))
+	case warden.EvidenceRecord:
+		t.say("owner", "%s: %s", r.Instance, r.Evidence)
 	case warden.CommandRecord:
 		t.say("operator", "%s", r.Detail)
 	default:

@@ -31,6 +31,8 @@ var actions = map[string]func(*words) func(*sim){
 	"register":   register,
 	"deregister": deregister,
 	"reregister": reregister,
+	"says":       says,
+	"owns":       owns,
 
 	// Paths between the checker and its targets.
 

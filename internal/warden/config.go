@@ -21,6 +21,8 @@ type Config struct {
 	Quorum   quorum.Rule
 	Pace     lever.Pace
 	Poll     time.Duration // how often the registry is listed
+
+	OwnerPoll time.Duration // how often owners are asked; 0 is Poll
 }
 
 // ServiceConfig is the configuration of the services that a rule matches.

@@ -119,6 +119,10 @@ func (w *Warden) take(e Event) {
 		for i := range e.Observations {
 			w.observe(e.Observations[i])
 		}
+	case Evidenced:
+		w.evidenced(e)
+	case ServiceOwned:
+		w.serviceOwned(e)
 	case Doubted:
 		w.doubtSelf(e.Doubt)
 	case Called:
