@@ -126,7 +126,7 @@ func (c *checker) start() {
 		return
 	}
 	c.lives++
-	p := &process{c: c, mind: warden.New(), born: c.s.now, out: map[uint64]bool{}, epoch: c.lives, post: newPost()}
+	p := &process{c: c, mind: warden.New(), born: c.s.now, out: map[uint64]bool{}, epoch: c.lives}
 	p.engine = newEngine(p)
 	c.proc = p
 	p.eye = newEye(p)
@@ -142,7 +142,6 @@ func (c *checker) start() {
 	}
 	p.tick()
 	p.poll()
-	c.s.owners.began(p)
 }
 
 // kill ends the process at once, as SIGKILL does.
@@ -239,6 +238,8 @@ func (p *process) carry(e warden.Effect) {
 		p.engine.reschedule(e.Target, e.At)
 	case warden.Do:
 		p.do(e)
+	case warden.AskOwner:
+		p.asked(e)
 	case warden.Learn:
 		wait := learnDelay
 		if e.Memory.Freeze != nil {
@@ -249,6 +250,8 @@ func (p *process) carry(e warden.Effect) {
 		}
 	case warden.Cast:
 		p.cast(e)
+	case warden.AskVotes:
+		p.askVotes(e.Of.Checker)
 	case warden.Wake:
 		p.wake++
 		wake := p.wake

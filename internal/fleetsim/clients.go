@@ -103,7 +103,7 @@ func (c *clients) faults(x *record) float64 {
 func (c *clients) capacity(svc *service) float64 {
 	well, in := 0, 0
 	for _, x := range svc.owned {
-		if c.faults(x) == 0 {
+		if c.faults(x) == 0 && !c.s.stops(svc, x.id) {
 			well++
 			if svc.discovered(svc.truth.get(x.id)) {
 				in++
@@ -144,7 +144,7 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 		c.heldOut++
 	default:
 		c.removed++
-		if w != nil && w.faults() == 0 {
+		if w != nil && w.faults() == 0 && !c.s.stops(svc, id) {
 			c.wrong++
 		}
 	}

@@ -26,6 +26,7 @@ func (w *owner) deploy(r rollout) {
 	w.rollout = r
 	w.deployments = append(w.deployments, fmt.Sprintf("v%d", w.generation()+1))
 	w.s.line.owner("%s: deployment %s begins", w.svc.Service, w.newest())
+	w.speak()
 	w.roll()
 }
 
@@ -55,6 +56,7 @@ func (w *owner) roll() {
 	}
 	if len(old) == 0 && ready >= w.desired {
 		w.deployments = []string{w.newest()}
+		w.speak()
 		w.s.line.owner("%s: deployment %s is complete", w.svc.Service, w.newest())
 		return
 	}

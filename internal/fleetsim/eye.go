@@ -45,6 +45,7 @@ type eye struct {
 	wall     int64 // of the latest Clock, minus the monotonic time
 	onsets   []time.Duration
 	removals []removal
+	heard    heard // from owners
 
 	second time.Duration // in which ticks are counted
 	ticks  int
@@ -53,7 +54,7 @@ type eye struct {
 func newEye(p *process) *eye {
 	j := p.c.s.judge
 	j.fairFrom = p.c.s.now
-	return &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}}
+	return &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
 }
 
 func (y *eye) now() time.Duration { return y.j.s.now }
@@ -103,6 +104,13 @@ func (y *eye) told(e warden.Event) {
 		for _, o := range e.Observations {
 			y.observed(o)
 		}
+	case warden.Evidenced:
+		y.heard.evidence(y.p, e)
+	case warden.ServiceOwned:
+		y.heard.owned(y.p, e)
+	case warden.RestoreAsked:
+		y.heard.all = y.heard.all || e.All
+		y.heard.asked[key{e.Service, e.Instance}] = true
 	case warden.Doubted:
 		y.doubts()
 	case warden.Freeze:

@@ -96,6 +96,13 @@ func (w *workload) attributes(init string) health.Attributes {
 	return health.AttributesOf(m)
 }
 
+// leave ends a workload that is meant to end: no fault of anybody.
+func (f *fleet) leave(w *workload) {
+	f.s.clients.settle(w.svc)
+	w.turn++
+	w.mood, w.since, w.gray = vanished, f.s.now, 0
+}
+
 // become changes a workload's mood and voids changes planned earlier.
 func (f *fleet) become(w *workload, m mood, what string) {
 	f.s.clients.settle(w.svc)

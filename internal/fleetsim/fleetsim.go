@@ -27,23 +27,24 @@ type Result struct {
 
 // sim is one run.
 type sim struct {
-	story    Story
-	now      time.Duration
-	agenda   agenda
-	registry *registry
-	fleet    *fleet
-	owners   *owners
-	network  *network
-	mail     mail
-	store    *store
-	checkers []*checker
-	clients  *clients
-	judge    *judge
-	line     *timeline
-	trace    hash.Hash
-	weather  weather
-	fates    []fate
-	failures []string
+	story     Story
+	now       time.Duration
+	agenda    agenda
+	registry  *registry
+	fleet     *fleet
+	owners    []*owner // as the story's services; nil where there is none
+	network   *network
+	mail      mail
+	store     *store
+	checkers  []*checker
+	clients   *clients
+	judge     *judge
+	spokesmen []*spokesman // in the order in which they began to speak
+	line      *timeline
+	trace     hash.Hash
+	weather   weather
+	fates     []fate
+	failures  []string
 
 	headless  time.Duration   // since when nobody leads, after somebody did
 	takeovers []time.Duration // how long nobody led, each time
@@ -73,7 +74,7 @@ func Run(story Story) (Result, error) {
 		s: s, delay: story.Settings.OperationDelay, custom: story.Settings.CustomDelay, lag: story.Settings.Lag,
 	}
 	s.fleet = &fleet{s: s, rng: s.stream("workloads"), byAddr: map[netip.AddrPort][]*workload{}}
-	s.network, s.store, s.owners = &network{s: s}, &store{}, newOwners(s)
+	s.network, s.store, s.owners = &network{s: s}, &store{}, make([]*owner, len(story.Services))
 	for k := range story.Services {
 		s.registry.services = append(s.registry.services, &service{index: k, busy: map[string]*operation{}})
 	}
@@ -106,7 +107,7 @@ func (s *sim) open(k int) {
 		s.registry.put(svc, w.id, x, byOwner)
 	}
 	if st.Owned {
-		s.owners.adopt(svc, st.Instances)
+		s.adopt(svc, st.Instances)
 	}
 }
 
@@ -255,7 +256,7 @@ func (e *episode) parts() []string {
 func (s *sim) lostAtEnd() (n int) {
 	for _, svc := range s.registry.services {
 		for _, o := range svc.owned {
-			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) {
+			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) && s.said(svc, o.id) != health.OwnerGone {
 				n++
 			}
 		}

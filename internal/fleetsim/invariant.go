@@ -23,6 +23,9 @@ func (y *eye) sends(c lever.Call) {
 	cfg := y.j.s.config(svc)
 	removes := c.Op == lever.Deregister || c.Op == lever.SetStatus && c.Status == health.Unhealthy
 	drills := entry != nil && entry.Kind == lever.Drill
+	if c.Op == lever.Register && !drills && entry != nil {
+		y.restores(svc, cfg, c.Op.String()+" of "+c.Instance, entry)
+	}
 	if !removes && !drills {
 		return
 	}
@@ -34,23 +37,34 @@ func (y *eye) sends(c lever.Call) {
 		y.fail("%s, which belongs to another account", what)
 	case svc.kind == warden.Route53Check:
 		y.fail("%s in a service with a Route 53 check", what)
-	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner:
+	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner && !y.speaks(svc):
 		y.fail("%s, and nobody vouches for probes", what)
 	case y.stopping:
 		y.fail("%s while stopping", what)
 	}
-	if c.Op == lever.Deregister && !y.j.proven[svc.ID] {
+	gone := entry != nil && byItsOwner(entry)
+	if c.Op == lever.Deregister && !y.j.proven[svc.ID] && !gone {
 		y.fail("%s before any registration of ours succeeded in its service", what)
 	}
 	if removes && entry != nil {
 		if k := (key{svc.ID, c.Instance}); !y.j.sent[k] { // else it repeats a write that did not stick
 			y.j.sent[k] = true
-			y.evidence(svc, cfg, what, c.Instance, entry.Waiting)
-			y.looks(svc, what, c.Instance)
+			if !y.owner(svc, cfg, what, entry) {
+				y.evidence(svc, cfg, what, c.Instance, entry.Waiting)
+				y.looks(svc, what, c.Instance)
+			}
 		}
-		y.fleet(svc, what)
-		y.line(svc, cfg, what, c.Instance)
+		y.fleet(svc, what, gone)
+		if !gone {
+			y.line(svc, cfg, what, c.Instance)
+		}
 	}
+}
+
+// byItsOwner reports whether a removal rests on its owner's word alone, outside
+// every share and pace.
+func byItsOwner(e *lever.Entry) bool {
+	return e.Reason == policy.OwnerGone || e.Reason == policy.UndoResurrection
 }
 
 // evidence checks what the removal of one instance rests on.
@@ -102,7 +116,7 @@ func (y *eye) everPassed(svc *service, id string) bool {
 }
 
 // fleet checks what withholds removals everywhere.
-func (y *eye) fleet(svc *service, what string) {
+func (y *eye) fleet(svc *service, what string, gone bool) {
 	s := y.j.s
 	stale := s.story.Settings.staleAfter()
 	k := y.known[svc.ID]
@@ -116,7 +130,7 @@ func (y *eye) fleet(svc *service, what string) {
 		y.fail("%s before the registry was listed", what)
 	case s.now-k.at > stale+fresh:
 		y.fail("%s on a listing that is %s old", what, s.now-k.at)
-	case s.now < y.doubt:
+	case s.now < y.doubt && !gone:
 		y.fail("%s while the checker doubts itself", what)
 	case s.now < y.frozen:
 		y.fail("%s while frozen", what)
@@ -210,8 +224,11 @@ func (y *eye) looks(svc *service, what, id string) {
 // budget checks the shares of rule 7 at the moment at which a removal is
 // journalled: what it was admitted on may change while it is carried out.
 func (y *eye) budget(svc *service, e *lever.Entry) {
+	if byItsOwner(e) {
+		return
+	}
 	c, cfg := y.sums(svc, e.Instance), y.j.s.config(svc)
-	share, hard := cfg.Policy.MaxOut, y.sight(key{svc.ID, e.Instance}).hard || e.Waiting
+	share, hard := cfg.Policy.MaxOut, y.sight(key{svc.ID, e.Instance}).hard || e.Waiting || e.Reason == policy.Draining
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}

@@ -2,12 +2,10 @@ package fleetsim
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
-	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
 // Times of an owner, as ECS has them.
@@ -17,9 +15,7 @@ const (
 	stopTakes       = 2 * time.Second  // from SIGTERM until the process is gone
 	deregisterTakes = 15 * time.Second // from the end of a task until its record is gone
 	drainTakes      = 20 * time.Second // from its deregistration until SIGTERM, in a deploy
-	describeEvery   = 10 * time.Second // how often a checker asks for everything
 	forgetTakes     = time.Minute      // how long a stopped task is still described
-	eventDelay      = 500 * time.Millisecond
 )
 
 // task is one run of a workload by its owner.
@@ -27,7 +23,6 @@ type task struct {
 	w          *workload
 	deployment string
 	state      health.EvidenceKind
-	version    int64
 }
 
 // owner is whoever runs a service's workloads, as ECS does: it wants so many
@@ -43,101 +38,38 @@ type owner struct {
 	ready       time.Duration
 	broken      bool // new tasks never serve
 	rollout     rollout
-
-	// How its evidence travels.
-	lost, duplicated, reordered float64
-	delay                       time.Duration
-}
-
-// owners are all of them, and the one stream of chance that they share.
-type owners struct {
-	s   *sim
-	all []*owner // as registry.services; nil where nobody is
-	rng *rand.Rand
-}
-
-func newOwners(s *sim) *owners {
-	return &owners{s: s, rng: s.stream("owners"), all: make([]*owner, len(s.story.Services))}
+	voice       *spokesman
 }
 
 // adopt gives a service as the story begins to an owner.
-func (o *owners) adopt(svc *service, n int) *owner {
-	w := &owner{s: o.s, svc: svc, desired: n, deployments: []string{"v1"}, next: n + 1, ready: 5 * time.Second}
-	o.all[svc.index] = w
-	for _, x := range o.s.fleet.workloads {
+func (s *sim) adopt(svc *service, n int) {
+	w := &owner{s: s, svc: svc, desired: n, deployments: []string{"v1"}, next: n + 1, ready: 5 * time.Second, voice: s.spokesman(svc)}
+	w.voice.of.WritesHealth = s.story.Services[svc.index].WritesHealth
+	s.owners[svc.index] = w
+	for _, x := range s.fleet.workloads {
 		if x.svc == svc {
-			w.tasks = append(w.tasks, &task{w: x, deployment: "v1", state: health.OwnerRunning, version: 1})
+			w.tasks = append(w.tasks, &task{w: x, deployment: "v1", state: health.OwnerRunning})
+			w.voice.words[x.id] = saying{kind: health.OwnerRunning, version: 1, deployment: "v1"}
 		}
 	}
-	return w
+	w.speak()
 }
 
-// began lets a new process ask every owner now and again.
-func (o *owners) began(p *process) {
-	for _, w := range o.all {
-		if w != nil {
-			w.describe(p)
-		}
-	}
-}
-
-// describe answers one process's questions, for as long as it lives.
-func (w *owner) describe(p *process) {
-	w.whole(p)
-	p.after(describeEvery, func() { w.describe(p) })
-}
-
-// whole tells a process everything, if the answer gets there.
-func (w *owner) whole(p *process) {
-	if w.lost > 0 && w.s.owners.rng.Float64() < w.lost {
-		return
-	}
-	asked := p.instant()
-	e := warden.Evidenced{}
-	for _, t := range w.tasks {
-		e.Evidence = append(e.Evidence, w.evidence(t, asked))
-	}
-	owned := warden.ServiceOwned{
-		Service: w.svc.ID, Source: "ecs", Desired: w.desired, Deployments: slices.Clone(w.deployments),
-		WritesHealth: w.svc.kind == warden.CustomHealthCheck && w.s.story.Services[w.svc.index].WritesHealth,
-	}
-	w.s.after(eventDelay+w.delay, p.alive(func() { p.tell(owned, e) }))
-}
-
-func (w *owner) evidence(t *task, at health.Instant) health.Evidence {
-	return health.Evidence{
-		Service: w.svc.ID, Instance: t.w.id, Addr: t.w.at.Addr(), Kind: t.state, Source: "ecs",
-		Version: t.version, At: at, Deployment: t.deployment,
-	}
-}
-
-// becomes changes what the owner says of a task, and tells everybody.
+// becomes changes what the owner says of a task.
 func (w *owner) becomes(t *task, k health.EvidenceKind) {
 	t.state = k
-	t.version++
 	w.s.line.owner("%s: %s", t.w.id, k)
-	rng := w.s.owners.rng
-	for _, c := range w.s.checkers {
-		if c.proc == nil {
-			continue
-		}
-		p := c.proc
-		e := warden.Evidenced{Evidence: []health.Evidence{w.evidence(t, p.instant())}}
-		times := 1
-		if w.duplicated > 0 && rng.Float64() < w.duplicated {
-			times = 2
-		}
-		for range times {
-			if w.lost > 0 && rng.Float64() < w.lost {
-				continue
-			}
-			late := eventDelay + w.delay
-			if w.reordered > 0 && rng.Float64() < w.reordered {
-				late += time.Duration(rng.Int64N(int64(30 * time.Second)))
-			}
-			w.s.after(late, p.alive(func() { p.tell(e) }))
-		}
+	w.voice.say(t.w.id, saying{kind: k, deployment: t.deployment})
+}
+
+// speak says what became of the whole service.
+func (w *owner) speak() {
+	w.voice.of.Desired, w.voice.of.Deployments = w.desired, slices.Clone(w.deployments)
+	w.voice.tasks = w.voice.tasks[:0:0]
+	for _, t := range w.tasks {
+		w.voice.tasks = append(w.voice.tasks, t.w.id)
 	}
+	w.voice.speak()
 }
 
 // launch starts a task of the newest deployment.
@@ -182,7 +114,7 @@ func (w *owner) drain(t *task) {
 }
 
 func (w *owner) ended(t *task) {
-	w.s.fleet.become(t.w, vanished, "stopped")
+	w.s.fleet.leave(t.w)
 	w.becomes(t, health.OwnerGone)
 	w.s.after(forgetTakes, func() {
 		w.tasks = slices.DeleteFunc(w.tasks, func(x *task) bool { return x == t })
@@ -213,6 +145,7 @@ func (w *owner) live() (out []*task) {
 // level starts or stops tasks until there are as many as desired.
 func (w *owner) level() {
 	live := w.live()
+	defer w.speak()
 	for n := len(live); n < w.desired; n++ {
 		w.launch()
 	}

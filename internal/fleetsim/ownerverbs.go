@@ -27,7 +27,7 @@ func (w *words) owned() func(*sim) *owner {
 		w.failAt(t.col, "%q is not a service with owner=ecs", t.text)
 		return nil
 	}
-	return func(s *sim) *owner { return s.owners.all[k] }
+	return func(s *sim) *owner { return s.owners[k] }
 }
 
 // deploy: "deploy web surge ready=120s" or "deploy web rolling broken=yes".
@@ -71,7 +71,7 @@ func ofTask(do func(*owner, *task)) func(*words) func(*sim) {
 		which := w.instances()
 		return func(s *sim) {
 			for _, x := range which(s) {
-				if o := s.owners.all[x.svc.index]; o != nil {
+				if o := s.owners[x.svc.index]; o != nil {
 					if t := o.task(x.id); t != nil {
 						do(o, t)
 					}
@@ -84,7 +84,7 @@ func ofTask(do func(*owner, *task)) func(*words) func(*sim) {
 // evidenceTravels: "evidence web lost=50% duplicated=10% reordered=30% delay=20s".
 func evidenceTravels(w *words) func(*sim) {
 	of := w.owned()
-	var x owner
+	var x travel
 	for len(w.rest) > 0 && w.p.err == nil {
 		key, value, col := w.pair()
 		if key == "delay" {
@@ -107,8 +107,7 @@ func evidenceTravels(w *words) func(*sim) {
 		}
 	}
 	return func(s *sim) {
-		o := of(s)
-		o.lost, o.duplicated, o.reordered, o.delay = x.lost, x.duplicated, x.reordered, x.delay
+		of(s).voice.travel = x
 	}
 }
 

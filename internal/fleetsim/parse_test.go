@@ -35,7 +35,7 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
 		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, deploy, deregister, doubt, drift, ` +
 			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
-			`lose-journal, loss, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, scale, slowstart, start, starve, ` +
+			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, scale, slowstart, start, starve, ` +
 			`stop, stop-task, unfreeze, vanish, votes, zone-down, zone-up`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},

@@ -111,6 +111,8 @@ func (t *timeline) record(c *checker, r warden.Record) {
 		t.by(c, who, "%s", text)
 	case warden.ActuationRecord:
 		t.by(c, "done", "%s: %s%s", r.Instance, r.Detail, because(r.Reason))
+	case warden.EvidenceRecord:
+		t.by(c, "owner", "%s: %s", r.Instance, r.Evidence)
 	case warden.CommandRecord:
 		t.by(c, "operator", "%s", r.Detail)
 	default:

@@ -43,6 +43,8 @@ var verbs = map[string]func(*words) func(*sim){
 	"register":   register,
 	"deregister": deregister,
 	"reregister": reregister,
+	"says":       says,
+	"owns":       owns,
 
 	// The registry.
 

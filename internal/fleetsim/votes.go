@@ -7,63 +7,32 @@ import (
 )
 
 // post is a process's part in the exchange of votes: it numbers what the mind
-// casts, repeats its latest word, and sees from the numbers of the others
-// where something is missing.
+// casts and repeats its latest word.
 type post struct {
 	seq      uint64
 	abstains bool
-	said     []warden.TargetVote // everything that stands, in the order of first saying
-	at       map[key]int         // index in said
-	heard    map[string]*hearing // by the peer's name; looked up only
-	sent     []warden.Voted      // the latest, for those who replay them
+	sent     []warden.Voted // the latest, for those who replay them
+	quiet    uint64         // the latest number when it was last time to repeat it
 }
-
-// hearing is what came from one peer.
-type hearing struct {
-	epoch, seq uint64
-	whole      bool // nothing is missing
-}
-
-func newPost() post { return post{at: map[key]int{}, heard: map[string]*hearing{}} }
 
 // voteEvery is how often a vantage repeats its word, at most.
 const voteEvery = time.Second
 
 // cast sends what the mind says to every peer.
 func (p *process) cast(c warden.Cast) {
-	t := &p.post
-	t.abstains = c.Abstains
-	if c.Full {
-		t.said, t.at = nil, map[key]int{}
-	}
-	for _, v := range c.Votes {
-		k := key{v.Service, v.Instance}
-		if i, ok := t.at[k]; ok {
-			t.said[i] = v
-			continue
-		}
-		t.at[k] = len(t.said)
-		t.said = append(t.said, v)
-	}
+	p.post.abstains = c.Abstains
 	p.send(warden.Voted{Full: c.Full, Votes: c.Votes})
 }
 
-// repeat says now and again that all still holds.
+// repeat says now and again that all still holds, where nothing else was said.
 func (p *process) repeat() {
-	every := min(voteEvery, p.c.s.story.Settings.Service.Check.Interval/5)
-	p.after(every, func() {
-		if p.post.seq > 0 {
+	p.after(min(voteEvery, p.c.s.story.Settings.Service.Check.Interval/5), func() {
+		if t := &p.post; t.seq > 0 && t.seq == t.quiet {
 			p.send(warden.Voted{})
 		}
+		p.post.quiet = p.post.seq
 		p.repeat()
 	})
-}
-
-// whole sends everything that stands, to whoever misses some of it.
-func (p *process) whole() {
-	said := make([]warden.TargetVote, len(p.post.said))
-	copy(said, p.post.said)
-	p.send(warden.Voted{Full: true, Votes: said})
 }
 
 const remembered = 16
@@ -102,7 +71,7 @@ func (c *checker) deliver(peer *checker, m warden.Voted) {
 	s.after(late, func() {
 		if peer.proc != nil {
 			p := peer.proc
-			p.alive(func() { p.hear(c, m) })()
+			p.alive(func() { p.tell(m) })()
 		}
 	})
 }
@@ -126,34 +95,18 @@ func (c *checker) meddle(peer *checker, sent []warden.Voted) {
 	}
 }
 
-// hear takes a message, and asks for everything where one is missing.
-func (p *process) hear(from *checker, m warden.Voted) {
-	h := p.post.heard[from.name]
-	if h == nil {
-		h = &hearing{}
-		p.post.heard[from.name] = h
-	}
-	switch {
-	case m.Epoch < h.epoch, m.Epoch == h.epoch && m.Seq <= h.seq: // the mind knows, too
-	case m.Full:
-		*h = hearing{m.Epoch, m.Seq, true}
-	default:
-		h.whole = h.whole && m.Epoch == h.epoch && m.Seq == h.seq+1
-		h.epoch, h.seq = m.Epoch, m.Seq
-		if !h.whole {
-			p.c.wants(from)
+// askVotes takes the mind's question for everything that a peer has to say there.
+func (p *process) askVotes(of string) {
+	for _, peer := range p.c.s.checkers {
+		if peer.name != of {
+			continue
 		}
-	}
-	p.tell(m)
-}
-
-// wants asks a peer for everything: the answer to its message says so.
-func (c *checker) wants(from *checker) {
-	if lost, late := c.s.network.toPeer(c, from); !lost {
-		c.s.after(late+time.Millisecond, func() {
-			if p := from.proc; p != nil {
-				p.alive(p.whole)()
-			}
-		})
+		if lost, late := p.c.s.network.toPeer(p.c, peer); !lost {
+			p.c.s.after(late+time.Millisecond, func() {
+				if q := peer.proc; q != nil {
+					q.alive(func() { q.tell(warden.VotesAsked{}) })()
+				}
+			})
+		}
 	}
 }

@@ -60,7 +60,7 @@ func raisable(x *record) bool {
 // journal.
 func (j *judge) lost(svc *service) {
 	for _, o := range svc.owned {
-		if j.raced[key{svc.ID, o.id}] {
+		if j.raced[key{svc.ID, o.id}] || j.s.said(svc, o.id) == health.OwnerGone {
 			continue
 		}
 		if why := j.missing(svc, o); why != "" {
