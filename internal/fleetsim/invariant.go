@@ -190,6 +190,9 @@ func (j *judge) sums(p *process, svc *service, id string) sums {
 		}
 	}
 	c.n = max(len(ids), len(j.members(p, svc, true)))
+	if j.speaks(svc) {
+		c.n = max(c.n, j.heard.of[svc.ID].Desired)
+	}
 	return c
 }
 

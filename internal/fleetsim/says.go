@@ -111,29 +111,40 @@ func says(w *words) func(*sim) {
 		}
 	}
 	return func(s *sim) {
-		for _, x := range which(s) {
-			m := s.spokesman(x.svc)
-			old := m.words[x.id]
-			y := saying{kind, version, deployment}
-			if y.deployment == "" {
-				y.deployment = old.deployment
-			}
-			if version == 0 {
-				y.version = old.version + 1
-			}
-			if y.version > old.version {
-				s.clients.settle()
-				m.words[x.id] = y
-			}
-			s.live(func(p *process) {
-				p.alive(func() {
-					e := m.word(p, x.id)
-					e.Kind, e.Version = y.kind, y.version
-					p.tell(warden.Evidenced{Evidence: []health.Evidence{e}})
-				})()
-			})
+		s.clients.settle()
+		all := which(s)
+		said := make([]saying, len(all))
+		for i, x := range all {
+			said[i] = s.spokesman(x.svc).say(x.id, saying{kind, version, deployment})
 		}
+		s.live(func(p *process) {
+			p.alive(func() {
+				var e warden.Evidenced
+				for i, x := range all {
+					word := s.spokesman(x.svc).word(p, x.id)
+					word.Kind, word.Version = said[i].kind, said[i].version
+					e.Evidence = append(e.Evidence, word)
+				}
+				p.tell(e)
+			})()
+		})
 	}
+}
+
+// say notes what is said of an instance; what is older than what was said
+// before is on its way late, and said only once.
+func (m *spokesman) say(id string, x saying) saying {
+	old := m.words[id]
+	if x.deployment == "" {
+		x.deployment = old.deployment
+	}
+	if x.version == 0 {
+		x.version = old.version + 1
+	}
+	if x.version > old.version {
+		m.words[id] = x
+	}
+	return x
 }
 
 var sayings = map[string]health.EvidenceKind{
