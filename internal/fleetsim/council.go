@@ -38,8 +38,9 @@ type written struct {
 	at time.Duration
 }
 
-// rivals checks who writes: nobody whose lease ran out, and no two who both
-// believe that they lead the opposite of each other.
+// rivals checks who writes: nobody whose lease ran out; and of two who both
+// believe that they lead neither removes what the other returned. The other way
+// round is a successor that takes back what it cannot confirm.
 func (j *judge) rivals(p *process, k key, call lever.Call) {
 	if p.tenure.until != health.Never && j.s.now > p.when(p.tenure.until)+slack*10 {
 		j.fail("%s of %s by %s, %s after its lease", call.Op, k[1], p.c.name, j.s.now-p.when(p.tenure.until))
@@ -48,7 +49,7 @@ func (j *judge) rivals(p *process, k key, call lever.Call) {
 		return
 	}
 	if old, ok := j.wrote[k]; ok && old.by != p && !old.by.dead && old.by.tenure.leads &&
-		old.to != call.Status && j.s.now-old.at < j.s.story.Settings.CustomDelay {
+		old.to == health.Healthy && call.Status == health.Unhealthy && j.s.now-old.at < j.s.story.Settings.CustomDelay {
 		j.fail("%s sets %s of %s, and %s set %s %s ago: both lead", p.c.name, call.Status, k[1], old.by.c.name, old.to, j.s.now-old.at)
 	}
 	j.wrote[k] = written{p, call.Status, j.s.now}

@@ -200,6 +200,9 @@ func (y *eye) sums(svc *service, id string) sums {
 		}
 	}
 	c.n = max(len(ids), len(y.members(svc, true)))
+	if y.speaks(svc) {
+		c.n = max(c.n, y.heard.of[svc.ID].Desired)
+	}
 	return c
 }
 
