@@ -10,6 +10,7 @@ import (
 // that policy itself returned the last time.
 type Member struct {
 	Target health.Handle
+	Zone   int    // dense; 0 is unknown
 	Tie    uint64 // order among equals: a hash of the incarnation
 
 	// What the checkers saw.
@@ -76,6 +77,11 @@ func (m *Member) isOut() bool {
 // probed reports whether probing it can tell anything.
 func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
+}
+
+// down: its latest observation failed, or was silence.
+func (m *Member) down() bool {
+	return m.Last == health.Fail || m.Last == health.Indeterminate && m.Cause == health.PathUnproven
 }
 
 // class of the evidence against it.
