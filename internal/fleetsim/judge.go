@@ -87,7 +87,7 @@ func (j *judge) entry(p *process, e *lever.Entry) {
 		return
 	}
 	p.eye.budget(j.s.registry.byID(k[0]), e)
-	if !e.Waiting && !byItsOwner(e) {
+	if !e.Waiting && !outsideShares(e) {
 		p.eye.begun(k)
 		j.begun(k)
 	}

@@ -69,6 +69,7 @@ func profile(name string) (Settings, bool) {
 			StormPercent:   3, StormCount: 10, StormWindow: 10 * time.Minute, StormCalm: 1,
 			Abstain: time.Minute, ThawPercent: 95, ThawFor: 5 * time.Minute,
 			MassTargets: 5, MassHosts: 3, MassServices: 3, MassPercent: 20, MassLeast: 20, MassWindow: 30 * time.Second,
+			ZoneFor: 8 * time.Second, ZoneLeast: 3, ZoneBad: 80, ZoneFine: 20,
 		},
 		Poll:           10 * time.Second,
 		OperationDelay: 200 * time.Millisecond, CustomDelay: 30 * time.Second, Timeout: 15 * time.Second,
@@ -92,7 +93,7 @@ func (s *Settings) hasten(n time.Duration) {
 	for _, d := range []*time.Duration{
 		&c.Interval, &c.Timeout, &c.Confirm, &c.Grace,
 		&p.Removals.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
-		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow,
+		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow, &f.ZoneFor,
 		&s.Poll, &s.CustomDelay, &s.Lease,
 	} {
 		*d /= n

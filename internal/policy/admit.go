@@ -92,7 +92,7 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	default:
 		return NoReason
 	}
-	if p.Class == health.Gone {
+	if p.Class == health.Gone || p.Batch {
 		return NoReason
 	}
 	if p.Counts.away(p.Reason)+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
@@ -146,7 +146,7 @@ func (b Bank) spend(p Proposal, now health.Instant) Bank {
 	case p.Action == Bring && p.Reason == FailOpenAll:
 		b.Returns = grow(b.Returns)
 		b.Returns[p.Service] = now.Add(p.Config.Restores.every())
-	case p.Action == Remove && p.Class != health.Gone:
+	case p.Action == Remove && p.Class != health.Gone && !p.Batch:
 		b.Services = grow(b.Services)
 		b.Services[p.Service] = now.Add(p.Config.Removals.every())
 		b.Global = append(b.Global, now)

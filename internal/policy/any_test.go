@@ -33,7 +33,7 @@ func thoroughly(t *testing.T, prop func(*rapid.T)) {
 // anyMember draws a member; half of them are simply well or simply failing, so
 // that something remains to be admitted.
 func anyMember(t *rapid.T, i int) Member {
-	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie")}
+	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie"), Zone: rapid.IntRange(0, 4).Draw(t, "zone")}
 	switch rapid.IntRange(0, 6).Draw(t, "kind") {
 	case 0, 1, 2:
 		return well(m)
@@ -111,6 +111,7 @@ func testFleet() FleetConfig {
 		StormPercent:   3, StormCount: 10, StormWindow: 10 * time.Minute, StormCalm: 1,
 		Abstain: time.Minute, StaleAfter: 90 * time.Second, ThawPercent: 95, ThawFor: 5 * time.Minute,
 		MassTargets: 5, MassHosts: 3, MassServices: 3, MassPercent: 20, MassLeast: 20, MassWindow: 30 * time.Second,
+		ZoneFor: 8 * time.Second, ZoneLeast: 3, ZoneBad: 80, ZoneFine: 20,
 	}
 }
 
@@ -149,6 +150,12 @@ func anyOutlook(t *rapid.T) Outlook {
 	}
 	if rapid.IntRange(0, 5).Draw(t, "warming") == 0 {
 		o.WarmSince = testNow - 1
+	}
+	if rapid.IntRange(0, 2).Draw(t, "zones are read") == 0 {
+		o.Zones = make([]Reading, 4)
+		for z := 1; z < 4; z++ {
+			o.Zones[z] = Reading(rapid.IntRange(0, 3).Draw(t, "reading"))
+		}
 	}
 	o.Retiring = o.Has(Retiring)
 	return o

@@ -66,7 +66,7 @@ func TestBudgetsHold(t *testing.T) {
 			c := Count(&v)
 			soft, all := 0, 0
 			for _, d := range removals(ds, i) {
-				if d.Class == health.Gone {
+				if d.Class == health.Gone || d.Batch {
 					continue
 				}
 				all++
@@ -109,10 +109,13 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				}
 				m := v.Members[d.Member]
 				warming := testNow < f.o.WarmSince.Add(v.Config.WarmUp)
-				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || m.Fails < v.Fall || f.bank.Storm && !calm(f.o)) {
+				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || !d.Batch && (m.Fails < v.Fall || f.bank.Storm && !calm(f.o))) {
 					t.Fatalf("removed too early: %+v", m)
 				}
-				if m.Last != health.Fail || m.Foreign || m.Other || m.Busy {
+				if r := f.o.Zone(m.Zone); d.Batch != (r == ZoneDead && d.Action == Remove) || r == ZoneIsolated || r == ZonePath {
+					t.Fatalf("removed with its zone %t, of which is read %d: %+v", d.Batch, r, m)
+				}
+				if m.Last != health.Fail && !(d.Batch && m.Cause == health.PathUnproven) || m.Foreign || m.Other || m.Busy {
 					t.Fatalf("removed: %+v", m)
 				}
 			}

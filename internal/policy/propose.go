@@ -37,7 +37,7 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 func (p *Plan) propose(v *ServiceView, i int, a Action, why, withheld Reason) {
 	m := &v.Members[i]
 	p.Proposals = append(p.Proposals, Proposal{
-		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(why),
+		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(why), Batch: why == Zone,
 		Withheld: withheld, Tie: m.Tie, Counts: p.Counts, Config: &v.Config,
 	})
 }
@@ -63,6 +63,8 @@ func wanted(s situation) (Action, Reason) {
 		return Remove, OwnerGone
 	case m.OwnerDraining:
 		return Remove, Draining
+	case s.batch():
+		return Remove, Zone
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.OwnerStarting && s.v.Config.Admission == Trust:
@@ -149,6 +151,10 @@ func (p *Plan) wake(s situation, r *rule) {
 func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	p.Memos[i] = m.Memo
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, why: m.OutFor, now: now}
+	unproven := m.Cause == health.PathUnproven && !s.batch()
+	// Silence leaves a status as it was: healthy says something only of who answers.
+	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.batch()
 	switch {
 	case m.Returning:
 		switch {
@@ -162,7 +168,7 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	case m.Gone, m.OutFor == UndoResurrection:
 	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
 		p.propose(v, i, Cancel, OwnerRuns, NoReason)
-	case !ByOwner(m.OutFor) && (m.Pending && (m.Verdict == health.Healthy || m.Status == health.Healthy) || !m.Pending && m.Last == health.Pass):
+	case !ByOwner(m.OutFor) && (m.Pending && well || !m.Pending && m.Last == health.Pass):
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -170,13 +176,12 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, FailOpen, NoReason)
 		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
-		case m.Cause == health.PathUnproven && !ByOwner(m.OutFor):
+		case unproven && !ByOwner(m.OutFor):
 			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
-	case m.Cause == health.PathUnproven && !ByOwner(m.OutFor):
+	case unproven && !ByOwner(m.OutFor):
 		p.propose(v, i, Cancel, PathUnproven, NoReason)
 	default: // until its call is sent, it needs open gates as it did at its start
-		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, why: m.OutFor, now: now}
 		if m.HeldOut {
 			s.action = HoldOut
 		}

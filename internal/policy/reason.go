@@ -17,6 +17,7 @@ const (
 	FirstPass    Reason = "first-pass"     // admission ends (rule 11), or an initial UNHEALTHY is lifted (rule 13)
 	FailOpenAll  Reason = "fail-open-all"  // nothing passes any more: everything is returned (rule 6)
 	Operator     Reason = "operator"       // somebody asked for it
+	Zone         Reason = "zone"           // every vantage sees its whole zone fail
 	Retiring     Reason = "retiring"       // mapwarden leaves: everything is returned
 	PassedInHold Reason = "passed-in-hold" // one pass before the call: the removal is off (rule 9)
 	// UndoResurrection: its owner stopped it while we registered it again (rule 15).
@@ -39,6 +40,10 @@ const (
 	// Rule 3: reach must be proven.
 	PathUnproven Reason = "path-unproven"
 	NotProbeable Reason = "not-probeable"
+	// Isolated: its zone is cut off from the others, and well as seen from inside.
+	Isolated Reason = "zone-isolated"
+	// PathFault: we do not reach its zone, and another vantage does.
+	PathFault Reason = "path-fault"
 
 	// Rule 4: the check must be proven.
 	CheckUnproven Reason = "check-unproven"

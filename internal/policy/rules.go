@@ -35,6 +35,7 @@ const (
 	gone      scope = 1 << iota // owner evidence "gone", too
 	admission                   // HoldOut, too
 	draining                    // of what is about to stop, too
+	single                      // not members of a dead zone: that is seen as a whole
 	restarts                    // when it lifts, failure runs and holds begin anew (rule 6)
 
 	always = gone | admission | draining
@@ -85,7 +86,11 @@ var rules = [...]rule{
 		func(s situation) bool { return s.now < s.m.NotUntil }},
 	{3, NotProbeable, admission, "the instance can be probed",
 		func(s situation) bool { return !s.m.probed() }},
-	{3, PathUnproven, admission, "the latest observation is conclusive",
+	{3, Isolated, admission, "its zone is not merely cut off from the others",
+		func(s situation) bool { return s.o.Zone(s.m.Zone) == ZoneIsolated }},
+	{3, PathFault, admission, "no other vantage finds its zone well",
+		func(s situation) bool { return s.o.Zone(s.m.Zone) == ZonePath }},
+	{3, PathUnproven, admission | single, "the latest observation is conclusive",
 		func(s situation) bool { return s.m.Last == health.Indeterminate }},
 	{4, CheckUnproven, admission | draining, "the check is proven on this service",
 		func(s situation) bool { return !s.v.Armed }},
@@ -159,7 +164,8 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
+	soft := s.m.class(s.why) == health.Soft && !s.batch() && s.action != HoldOut
+	return left == 0 || s.c.N < 2 || s.c.N == 2 && soft
 }
 
 // applies reports whether the rule is asked at all for this removal.
@@ -172,7 +178,13 @@ func (r *rule) applies(s situation) bool {
 	case s.why == Draining:
 		return r.scope&draining != 0
 	}
-	return true
+	return r.scope&single == 0 || !s.batch()
+}
+
+// batch reports whether the member goes with its whole zone: it passed once,
+// and its latest probe failed like all the others there.
+func (s *situation) batch() bool {
+	return !s.m.Gone && s.m.Ever && s.m.down() && s.o.Zone(s.m.Zone) == ZoneDead
 }
 
 // firstRule returns the first of the rules that withholds, or nil.
@@ -209,7 +221,7 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 		said.Withholds = said.Applies && r.withholds(s)
 		out = append(out, said)
 	}
-	share := Said{Rule: 7, Reason: Budget, Applies: m.class(s.why) != health.Gone, Says: "one more fits into the share that may be out"}
+	share := Said{Rule: 7, Reason: Budget, Applies: m.class(s.why) != health.Gone && !s.batch(), Says: "one more fits into the share that may be out"}
 	share.Withholds = share.Applies && !m.isOut() && c.away(s.why)+1 > allowance(&v.Config, m.class(s.why), s.action, c.N)
 	return append(out, share)
 }

@@ -42,6 +42,9 @@ func TestEachRule(t *testing.T) {
 	view := func(f func(*ServiceView)) func(*Outlook, *ServiceView) {
 		return func(_ *Outlook, v *ServiceView) { f(v) }
 	}
+	zone := func(r Reading) func(*Outlook, *ServiceView) {
+		return func(o *Outlook, v *ServiceView) { o.Zones, v.Members[0].Zone = []Reading{0, r}, 1 }
+	}
 	later := testNow + 1
 	cases := []struct {
 		want   Reason // "" is admitted
@@ -71,6 +74,9 @@ func TestEachRule(t *testing.T) {
 		{CallFailed, member(func(m *Member) { m.NotUntil = later })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.NotProbeable })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.AddressRefused })},
+		{Isolated, zone(ZoneIsolated)},
+		{PathFault, zone(ZonePath)},
+		{"", zone(ZoneNormal)},
 		{PathUnproven, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.PathUnproven })},
 		{CheckUnproven, view(func(v *ServiceView) { v.Armed = false })},
 		{NeverPassed, member(func(m *Member) { m.Ever = false })},

@@ -53,6 +53,7 @@ type Proposal struct {
 	Action   Action
 	Reason   Reason       // why to act
 	Class    health.Class // of the evidence
+	Batch    bool         // of a dead zone: neither share nor velocity applies
 	Withheld Reason       // the first rule that withholds it already; empty: Admit decides
 	Tie      uint64
 

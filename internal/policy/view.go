@@ -10,6 +10,7 @@ import (
 // that policy itself returned the last time.
 type Member struct {
 	Target health.Handle
+	Zone   int    // dense; 0 is unknown
 	Tie    uint64 // order among equals: a hash of the incarnation
 
 	// What the checkers saw.
@@ -90,6 +91,11 @@ func (m *Member) probed() bool {
 
 // draining reports whether it said, or its owner did, that it is about to stop.
 func (m *Member) draining() bool { return m.OwnerDraining }
+
+// down: its latest observation failed, or was silence.
+func (m *Member) down() bool {
+	return m.Last == health.Fail || m.Last == health.Indeterminate && m.Cause == health.PathUnproven
+}
 
 // class of the evidence for taking it out because of why.
 func (m *Member) class(why Reason) health.Class {

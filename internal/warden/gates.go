@@ -21,13 +21,16 @@ func (w *Warden) assess() {
 	w.outlook = policy.Assess(policy.World{
 		Loaded: w.loaded, Synced: w.synced, LostJournal: w.lost,
 		Frozen: w.frozen.until > w.now, Thawing: w.thaw.active, Stopping: w.stopping, Retiring: w.retiring,
-		WarmSince: w.warmSince, Doubt: w.doubt, DoubtUntil: w.doubted,
+		WarmSince: w.warmSince, Doubt: w.doubt, DoubtUntil: w.doubted, MassUntil: w.massUntil,
+		Matrix: w.matrix(), ZoneSince: before.ZoneSince,
 		Standby: w.several() && !w.loaded, Accusers: w.accusers(), Quorum: w.needs(),
 		Targets: w.targets, Failing: w.failing, Onsets: w.onsets,
 	}, w.cfg.Fleet, w.now)
-	if w.outlook.DoubtUntil > w.doubted {
+	w.massUntil = w.outlook.MassUntil
+	if w.outlook.Doubt == health.DoubtPartition && w.outlook.DoubtUntil > w.doubted {
 		w.doubt, w.doubted = w.outlook.Doubt, w.outlook.DoubtUntil
 	}
+	w.zonesMoved(before)
 	lifted := false
 	for _, r := range restarting {
 		was, is := before.Has(r), w.outlook.Has(r)
@@ -48,7 +51,7 @@ func (w *Warden) assess() {
 func (w *Warden) gateMoved(r policy.Reason, closed bool) {
 	detail := "removals are withheld everywhere"
 	if r == policy.SelfDoubt {
-		detail += ": the checker doubts itself (" + w.doubt.String() + ")"
+		detail += ": the checker doubts itself (" + w.outlook.Doubt.String() + ")"
 	}
 	if !closed {
 		detail = "lifted; failure runs and holds begin anew"

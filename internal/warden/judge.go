@@ -126,7 +126,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	verdict := quorum.Tally(w.votes(i), w.cfg.Quorum, w.now)
 	w.recent(sl)
 	m := policy.Member{
-		Target: w.handle(i), Tie: sl.hash,
+		Target: w.handle(i), Zone: int(w.zones.of[i]), Tie: sl.hash,
 		Status: st.Status, Verdict: verdict.Status, Vouched: w.vouched(i), Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,

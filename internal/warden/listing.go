@@ -155,7 +155,8 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 	sl.moved = sl.inc != inc
 	w.overtaken(s, i, f, inc, started)
 	if sl.entry == nil {
-		sl.attrs, sl.zone = f.Attributes, f.Attributes.Get(health.AttrZone)
+		sl.attrs = f.Attributes
+		w.setZone(i)
 	}
 	if !sl.registered || sl.registry != f.Status || sl.other != f.OtherAccount {
 		w.flipped(s, sl, f.Status)

@@ -193,23 +193,31 @@ func (m *mind) seen(id string, o health.Outcome, c health.Cause) health.Observat
 // others pass.
 func (m *mind) probe(n int, refused ...string) {
 	m.t.Helper()
+	for range n {
+		m.round(func(id string) (health.Outcome, health.Cause) {
+			if slices.Contains(refused, id) {
+				return health.Fail, health.Refused
+			}
+			return health.Pass, health.NoCause
+		})
+	}
+}
+
+// round is one probe of each target, with what it finds, and a second.
+func (m *mind) round(finds func(id string) (health.Outcome, health.Cause)) {
+	m.t.Helper()
 	ids := make([]string, 0, len(m.targets))
 	for id := range m.targets {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	for range n {
-		var batch warden.Observed
-		for _, id := range ids {
-			if slices.Contains(refused, id) {
-				batch.Observations = append(batch.Observations, m.seen(id, health.Fail, health.Refused))
-			} else {
-				batch.Observations = append(batch.Observations, m.seen(id, health.Pass, health.NoCause))
-			}
-		}
-		m.tell(batch)
-		m.pass(time.Second)
+	var batch warden.Observed
+	for _, id := range ids {
+		outcome, cause := finds(id)
+		batch.Observations = append(batch.Observations, m.seen(id, outcome, cause))
 	}
+	m.tell(batch)
+	m.pass(time.Second)
 }
 
 // decided are the admitted decisions of an action.

@@ -62,7 +62,7 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 		w.setFailing(i, false)
 	case health.Fail:
 		if !w.slots[i].failing && before.Ever {
-			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
+			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc, Zone: int(w.zones.of[i])})
 			w.onset = true
 		}
 		w.setFailing(i, true)

@@ -37,8 +37,8 @@ func (w *Warden) Snapshot(now health.Instant) *Snapshot {
 	if w.frozen.until > now {
 		out.Frozen, out.FrozenBy = w.wall(w.frozen.until), w.frozen.by
 	}
-	if w.doubted > now {
-		out.Doubt = w.doubt
+	if w.outlook.DoubtUntil > now {
+		out.Doubt = w.outlook.Doubt
 	}
 	oldest := health.Never
 	for i, s := range w.services {

@@ -1,7 +1,6 @@
 package warden
 
 import (
-	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 )
 
@@ -58,8 +57,8 @@ func (w *Warden) succeedArmed(s *service) {
 func (w *Warden) adopted(s *service, entry lever.Entry) int {
 	i, ok := s.byID[entry.Instance]
 	if ok && w.slots[i].inc == entry.Incarnation {
-		sl := &w.slots[i]
-		sl.attrs, sl.zone = entry.Attributes, entry.Attributes.Get(health.AttrZone)
+		w.slots[i].attrs = entry.Attributes
+		w.setZone(i)
 		return i
 	}
 	if ok {

@@ -121,8 +121,9 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 	}
 	w.slots[i] = slot{
 		used: true, gen: w.slots[i].gen + 1, svc: s.index, inst: inst, inc: inc, hash: inc.Hash(),
-		attrs: attrs, zone: attrs.Get(health.AttrZone), first: w.now,
+		attrs: attrs, first: w.now,
 	}
+	w.setZone(i)
 	w.states[i] = health.State{}
 	at, _ := w.search(s, inst)
 	s.members = slices.Insert(s.members, at, i)

@@ -54,6 +54,7 @@ type Warden struct {
 	warmSince health.Instant
 	doubt     health.Doubt
 	doubted   health.Instant // until
+	massUntil health.Instant
 	frozen    freeze
 	thaw      thaw
 	retiring  bool
@@ -65,6 +66,7 @@ type Warden struct {
 	peers      []*peer // other vantages, by name
 	cast       casting
 	tally      []quorum.Vote
+	zones      zones
 	looks      int // at once, until looksUntil
 	looksUntil health.Instant
 
