@@ -69,6 +69,8 @@ func TestEachRule(t *testing.T) {
 		{ForeignOut, member(func(m *Member) { m.Foreign = true })},
 		{OwnerAnswered, member(func(m *Member) { m.Yield = later })},
 		{Contended, member(func(m *Member) { m.Contended = later })},
+		{OwnerWrites, view(func(v *ServiceView) { v.OwnerWrites = true })},
+		{Deploying, view(func(v *ServiceView) { v.Deploying = true })},
 		{CallFailed, member(func(m *Member) { m.NotUntil = later })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.NotProbeable })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.AddressRefused })},

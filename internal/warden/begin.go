@@ -130,6 +130,9 @@ func (w *Warden) adopt(entry lever.Entry) {
 	sl.entry = &entry
 	w.entries++
 	sl.outAt = w.now
+	if entry.Phase == lever.Returned {
+		sl.restored = w.past(entry.Updated)
+	}
 	if entry.OutSince != 0 {
 		sl.outAt = w.past(entry.OutSince)
 	}

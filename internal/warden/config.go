@@ -23,6 +23,8 @@ type Config struct {
 	Solo     bool          // one vantage on AWS: the defaults of config are the stricter ones
 	Pace     lever.Pace
 	Poll     time.Duration // how often the registry is listed
+
+	OwnerPoll time.Duration // how often owners are asked; 0 is Poll
 }
 
 // ServiceConfig is the configuration of the services that a rule matches.

@@ -141,6 +141,8 @@ func (w *Warden) keepService(s *service) {
 		w.mark(s)
 	}
 	w.keepWarm(s)
+	w.keepWords(s)
+	w.keepOut(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {

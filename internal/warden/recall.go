@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
 // memory is what earlier processes learnt, by service id and instance id. Its
@@ -76,7 +77,7 @@ func (w *Warden) recall(s *service, i int) {
 // recallEntry: what was removed for failing, or was restored, has passed once:
 // it could not have been removed otherwise.
 func (w *Warden) recallEntry(i int) {
-	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
+	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting && !policy.ByOwner(e.Reason) || e.Restored) {
 		w.states[i].Ever, w.states[i].Phase = true, health.Steady
 		w.slots[i].served = true
 	}

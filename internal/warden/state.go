@@ -38,6 +38,11 @@ type service struct {
 	drillUntil health.Instant // DrillBad ends here
 	ghosts     []health.Instant
 
+	owners []owner        // what each source says of it
+	heard  health.Instant // the latest word of an owner, on it or an instance of it
+	owned  ownership      // as last looked at
+	lapse  health.Instant // when the next word on an instance may lapse
+
 	counts policy.Counts
 	wake   health.Instant
 	dirty  bool
@@ -79,6 +84,12 @@ type slot struct {
 	yield    health.Instant
 	contend  health.Instant
 	flips    []health.Instant // status changes that are not ours
+
+	words    []word              // what each owner says
+	told     health.EvidenceKind // the word that was recorded last
+	askedAt  health.Instant      // when its owner was asked last
+	restored health.Instant      // when we registered it again
+	stuck    bool                // that it is out for long was recorded
 }
 
 // initDown reports whether it was registered with AWS_INIT_HEALTH_STATUS=
@@ -182,7 +193,7 @@ func (w *Warden) service(found ServiceFound) *service {
 	if index == len(w.services) {
 		w.services = append(w.services, nil)
 	}
-	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never}
+	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never, lapse: health.Never}
 	w.services[index] = s
 	w.byID[found.Service.ID] = index
 	w.settle(s)

@@ -133,6 +133,10 @@ func (w *Warden) take(e Event) {
 		w.voted(e)
 	case VotesAsked:
 		w.cast.full = true
+	case Evidenced:
+		w.evidenced(e)
+	case ServiceOwned:
+		w.serviceOwned(e)
 	case Doubted:
 		w.doubtSelf(e.Doubt)
 	case Called:

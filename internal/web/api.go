@@ -195,6 +195,9 @@ type Record struct {
 	Fall   int    `json:"fall,omitempty"`
 	Detail string `json:"detail,omitempty"`
 
+	Evidence string `json:"evidence,omitempty"`
+	Source   string `json:"source,omitempty"`
+
 	Passing int `json:"passing"`
 	Ever    int `json:"ever"`
 	Out     int `json:"out"`

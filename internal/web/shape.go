@@ -189,6 +189,9 @@ func RecordOf(r warden.Record) Record {
 	if r.Lever != lever.None {
 		out.Lever = r.Lever.String()
 	}
+	if r.Kind == warden.EvidenceRecord {
+		out.Evidence, out.Source = r.Evidence.String(), r.Source
+	}
 	if r.Kind == warden.TransitionRecord || r.From != r.To {
 		out.From, out.To = r.From.String(), r.To.String()
 	}
