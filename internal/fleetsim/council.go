@@ -31,6 +31,30 @@ func (j *judge) quorum(k key, cfg warden.ServiceConfig) bool {
 	return len(accuses) > len(vantages)/2 && (len(zones) > 1 || len(all) == 1)
 }
 
+// zoneDead reports whether two vantages, with enough targets in the zone of an
+// instance, saw every one of them fail by its latest probe.
+func (j *judge) zoneDead(id string) bool {
+	const enough = 3
+	zone, dead := j.s.fleet.find(id).zone, 0
+	for _, p := range processes(j.s.checkers) {
+		n, failing := 0, 0
+		for k, x := range p.eye.sights { // counting, in any order
+			w := j.s.fleet.find(k[1])
+			if w == nil || w.zone != zone || x.last == health.Indeterminate {
+				continue
+			}
+			n++
+			if x.last == health.Fail {
+				failing++
+			}
+		}
+		if n >= enough && n == failing {
+			dead++
+		}
+	}
+	return dead >= 2
+}
+
 // written is the latest write of a status.
 type written struct {
 	by *process

@@ -22,6 +22,12 @@ type sight struct {
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
 }
 
+// onset is when an instance of a zone began to fail, as one process saw it.
+type onset struct {
+	at   time.Duration
+	zone string
+}
+
 // known is what one process was shown of one service.
 type known struct {
 	ids    map[string]bool // of its latest complete listing

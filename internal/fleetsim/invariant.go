@@ -52,12 +52,8 @@ func (y *eye) sends(c lever.Call) {
 		if k := (key{svc.ID, c.Instance}); !y.j.sent[k] { // else it repeats a write that did not stick
 			y.j.sent[k] = true
 			if !y.owner(svc, cfg, what, entry) {
-				if entry.Reason == policy.Zone {
-					y.batch(svc, cfg, what, entry)
-				} else {
-					y.evidence(svc, cfg, what, c.Instance, entry.Waiting)
-					y.looks(svc, what, c.Instance)
-				}
+				y.evidence(svc, cfg, what, c.Instance, entry)
+				y.looks(svc, what, c.Instance)
 			}
 		}
 		y.fleet(svc, what, gone)
@@ -73,21 +69,26 @@ func byItsOwner(e *lever.Entry) bool {
 	return e.Reason == policy.OwnerGone || e.Reason == policy.UndoResurrection
 }
 
+// outsideShares reports whether no share and no pace counts a removal.
+func outsideShares(e *lever.Entry) bool { return byItsOwner(e) || e.Reason == policy.Zone }
+
 // evidence checks what the removal of one instance rests on.
-func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
-	x := y.sight(key{svc.ID, id})
+func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, e *lever.Entry) {
+	x, waiting, batch := y.sight(key{svc.ID, id}), e.Waiting, e.Reason == policy.Zone
 	held := y.now() - x.fallAt
 	switch {
 	case y.wronged(x, id):
 		y.fail("%s, which has served well since before it seemed to fail", what)
 	case x.last == health.Pass:
 		y.fail("%s, whose latest observation is a pass", what)
-	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
+	case batch && !y.j.zoneDead(id):
+		y.fail("%s with its zone, which no two vantages saw dead", what)
+	case x.run < 2, !waiting && !batch && x.run < cfg.Check.Fall:
 		y.fail("%s after %d failures", what, x.run)
 	case waiting:
-	case !y.j.quorum(key{svc.ID, id}, cfg):
+	case !batch && !y.j.quorum(key{svc.ID, id}, cfg):
 		y.fail("%s without a quorum of vantages that saw it fail", what)
-	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
+	case svc.kind == warden.NoHealthCheck && !batch && held < cfg.Policy.Hold:
 		y.fail("%s %s after the verdict, before its hold is over", what, held)
 	case y.now()-y.p.born < cfg.Policy.WarmUp:
 		y.fail("%s within the warm-up", what)
@@ -235,7 +236,7 @@ func (y *eye) looks(svc *service, what, id string) {
 // budget checks the shares of rule 7 at the moment at which a removal is
 // journalled: what it was admitted on may change while it is carried out.
 func (y *eye) budget(svc *service, e *lever.Entry) {
-	if byItsOwner(e) || e.Reason == policy.Zone {
+	if outsideShares(e) {
 		return
 	}
 	c, cfg := y.sums(svc, e.Instance), y.j.s.config(svc)

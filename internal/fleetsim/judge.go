@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/lever"
-	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
 // key names an instance: service id, instance id.
@@ -88,7 +87,7 @@ func (j *judge) entry(p *process, e *lever.Entry) {
 		return
 	}
 	p.eye.budget(j.s.registry.byID(k[0]), e)
-	if !e.Waiting && !byItsOwner(e) && e.Reason != policy.Zone {
+	if !e.Waiting && !outsideShares(e) {
 		p.eye.begun(k)
 		j.begun(k)
 	}

@@ -236,6 +236,15 @@ func (w *Warden) dropService(s *service) {
 	w.pages.drop(s.index)
 }
 
+// phase spreads first probes over an interval. Several vantages look at a target
+// at different moments: the first of them to see a failure makes the others look.
+func (w *Warden) phase(sl *slot) uint64 {
+	if !w.several() {
+		return sl.hash
+	}
+	return sl.hash ^ health.Incarnation{Instance: w.cfg.Vantage.Checker}.Hash()
+}
+
 // watch starts probing a slot, or renews its check. In mode off nothing is
 // probed, and what was seen before says nothing of now.
 func (w *Warden) watch(s *service, i int) {
@@ -248,7 +257,8 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	sl := &w.slots[i]
 	check := s.cfg.Check
-	first := health.FirstDue(w.now, check.Interval, sl.hash)
+	phase := w.phase(sl)
+	first := health.FirstDue(w.now, check.Interval, phase)
 	if !sl.watched {
 		sl.watched = true
 		w.targets++
@@ -259,7 +269,7 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	w.emit(Watch{First: first, Target: health.Target{
 		Handle: w.handle(i), Service: s.found.Service, Instance: sl.inst,
-		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Phase: sl.hash,
+		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Phase: phase,
 	}})
 }
 
