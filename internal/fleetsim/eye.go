@@ -23,6 +23,12 @@ type sight struct {
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
 }
 
+// onset is when an instance of a zone began to fail, as one process saw it.
+type onset struct {
+	at   time.Duration
+	zone string
+}
+
 // known is what one process was shown of one service.
 type known struct {
 	ids    map[string]bool // of its latest complete listing
@@ -45,7 +51,7 @@ type eye struct {
 	stopping bool
 	retiring bool
 	wall     int64 // of the latest Clock, minus the monotonic time
-	onsets   []time.Duration
+	onsets   []onset
 	removals []removal
 	heard    heard // from owners
 
@@ -194,20 +200,25 @@ func (y *eye) observed(o health.Observation) {
 			x.accused = y.now()
 		}
 		if before == health.Pass && o.Cause.ProvesReach() {
-			y.onsets = append(y.onsets, y.now())
+			y.onsets = append(y.onsets, onset{y.now(), t.Zone})
 			y.mass()
 		}
 	}
 }
 
-// mass is the part of the mass rule that counts targets alone.
+// mass is the part of the mass rule that counts targets alone. What is all in
+// one zone may be exempt, where several look.
 func (y *eye) mass() {
 	f := &y.j.s.story.Settings.Fleet
-	n := 0
-	for _, at := range y.onsets {
-		if at > y.now()-f.MassWindow {
+	n, zones := 0, map[string]bool{}
+	for _, o := range y.onsets {
+		if o.at > y.now()-f.MassWindow {
 			n++
+			zones[o.zone] = true
 		}
+	}
+	if len(zones) == 1 && !zones[""] && len(y.j.s.story.Settings.Vantages) > 1 {
+		return
 	}
 	if watched := len(y.sights); n >= f.MassLeast && float64(n)*100 > f.MassPercent*float64(watched) {
 		y.doubts()

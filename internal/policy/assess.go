@@ -76,7 +76,7 @@ func Assess(w World, c FleetConfig, now health.Instant) Outlook {
 			o.Gates = append(o.Gates, r)
 		}
 	}
-	gate(!w.Loaded || !w.Synced, Unsynced)
+	gate(!w.Loaded && !w.Standby || !w.Synced, Unsynced)
 	gate(w.Standby, Standby)
 	gate(w.LostJournal, LostJournal)
 	gate(w.Frozen, Frozen)

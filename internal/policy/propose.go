@@ -61,10 +61,10 @@ func wanted(s situation) (Action, Reason) {
 		return Remove, UndoResurrection
 	case m.Gone:
 		return Remove, OwnerGone
+	case s.zoneDead():
+		return Remove, Zone
 	case m.OwnerDraining:
 		return Remove, Draining
-	case s.batch():
-		return Remove, Zone
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.OwnerStarting && s.v.Config.Admission == Trust:
@@ -152,9 +152,9 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	p.Memos[i] = m.Memo
 	s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, why: m.OutFor, now: now}
-	unproven := m.Cause == health.PathUnproven && !s.batch()
+	unproven := m.Cause == health.PathUnproven && !ByOwner(m.OutFor) && !s.zoneDead()
 	// Silence leaves a status as it was: healthy says something only of who answers.
-	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.batch()
+	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.zoneDead()
 	switch {
 	case m.Returning:
 		switch {
@@ -179,10 +179,10 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, FailOpen, NoReason)
 		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
-		case unproven && !ByOwner(m.OutFor):
+		case unproven:
 			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
-	case unproven && !ByOwner(m.OutFor):
+	case unproven:
 		p.propose(v, i, Cancel, PathUnproven, NoReason)
 	default: // until its call is sent, it needs open gates as it did at its start
 		if m.HeldOut {

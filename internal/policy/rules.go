@@ -164,8 +164,7 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	soft := s.m.class(s.why) == health.Soft && !s.batch() && s.action != HoldOut
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && soft
+	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
 }
 
 // applies reports whether the rule is asked at all for this removal.
@@ -178,13 +177,13 @@ func (r *rule) applies(s situation) bool {
 	case s.why == Draining:
 		return r.scope&draining != 0
 	}
-	return r.scope&single == 0 || !s.batch()
+	return s.why != Zone || r.scope&single == 0
 }
 
-// batch reports whether the member goes with its whole zone: it passed once,
+// zoneDead reports whether the member goes with its whole zone: it passed once,
 // and its latest probe failed like all the others there.
-func (s *situation) batch() bool {
-	return !s.m.Gone && s.m.Ever && s.m.down() && s.o.Zone(s.m.Zone) == ZoneDead
+func (s *situation) zoneDead() bool {
+	return s.m.Ever && s.m.down() && s.o.Zone(s.m.Zone) == ZoneDead
 }
 
 // firstRule returns the first of the rules that withholds, or nil.
@@ -221,7 +220,7 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 		said.Withholds = said.Applies && r.withholds(s)
 		out = append(out, said)
 	}
-	share := Said{Rule: 7, Reason: Budget, Applies: m.class(s.why) != health.Gone && !s.batch(), Says: "one more fits into the share that may be out"}
+	share := Said{Rule: 7, Reason: Budget, Applies: m.class(s.why) != health.Gone && s.why != Zone, Says: "one more fits into the share that may be out"}
 	share.Withholds = share.Applies && !m.isOut() && c.away(s.why)+1 > allowance(&v.Config, m.class(s.why), s.action, c.N)
 	return append(out, share)
 }

@@ -89,20 +89,20 @@ func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
 }
 
-// draining reports whether it said, or its owner did, that it is about to stop.
-func (m *Member) draining() bool { return m.OwnerDraining }
-
 // down: its latest observation failed, or was silence.
 func (m *Member) down() bool {
 	return m.Last == health.Fail || m.Last == health.Indeterminate && m.Cause == health.PathUnproven
 }
+
+// draining reports whether it said, or its owner did, that it is about to stop.
+func (m *Member) draining() bool { return m.OwnerDraining }
 
 // class of the evidence for taking it out because of why.
 func (m *Member) class(why Reason) health.Class {
 	switch {
 	case m.Gone || why == UndoResurrection:
 		return health.Gone
-	case why == Draining:
+	case why == Draining || why == Zone:
 		return health.Hard
 	}
 	return m.Cause.Class()

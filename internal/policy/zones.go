@@ -6,6 +6,7 @@ import "github.com/mapwarden/mapwarden/internal/health"
 type Cell struct {
 	Seen int // that passed us once, and that it can tell anything about
 	Bad  int // of Seen: failing, or silent
+	Dark int // of Bad: nothing of the target itself answered, so that it may be us
 }
 
 // Row is what one vantage sees of every zone.
@@ -42,6 +43,11 @@ func (r Reading) Reason() Reason {
 // neither.
 func (f *FleetConfig) bad(c Cell) bool {
 	return f.known(c) && float64(c.Bad)*100 >= f.ZoneBad*float64(c.Seen)
+}
+
+// dark is bad in a way that being cut off oneself explains.
+func (f *FleetConfig) dark(c Cell) bool {
+	return f.known(c) && float64(c.Dark)*100 >= f.ZoneBad*float64(c.Seen)
 }
 
 func (f *FleetConfig) fine(c Cell) bool {
@@ -143,9 +149,9 @@ func (r *Row) seesWell(f *FleetConfig, but int) bool {
 	return false
 }
 
-// partitioned reports whether we are the ones who are cut off: we find every
-// zone bad, or every one but our own; and for the latter no vantage of another
-// zone finds the same.
+// partitioned reports whether we are the ones who are cut off: nothing answers
+// us from any zone, or from any but our own; and for the latter no vantage of
+// another zone finds the same.
 func (m Matrix) partitioned(f *FleetConfig) bool {
 	if len(m) == 0 {
 		return false
@@ -156,11 +162,8 @@ func (m Matrix) partitioned(f *FleetConfig) bool {
 		switch c := us.Cells[z]; {
 		case !f.known(c):
 		case z == us.Zone:
-			home = f.bad(c)
-			if !home && !f.fine(c) {
-				return false
-			}
-		case f.bad(c):
+			home = f.dark(c)
+		case f.dark(c):
 			away++
 		default:
 			return false

@@ -13,8 +13,8 @@ import (
 
 // drawn reads a matrix from a picture: a line for each vantage, with its zone
 // (a number, or ? for unknown; a ! before it abstains) and a cell for each zone:
-// # all fail, + most fail, / half, - few fail, . none fails, and a blank where it
-// knows too little.
+// # all are silent, + most, / half, - a few, . none, 5 all answer that they fail,
+// and a blank where it knows too little.
 func drawn(picture string) (m Matrix) {
 	for line := range strings.Lines(picture) {
 		line = strings.TrimSuffix(line, "\n")
@@ -22,7 +22,8 @@ func drawn(picture string) (m Matrix) {
 		r := Row{Abstains: abstains, Zone: max(strings.IndexByte("?123456789", line[0]), 0), Cells: []Cell{{}}}
 		for _, c := range line[2:] {
 			r.Cells = append(r.Cells, map[rune]Cell{
-				'#': {10, 10}, '+': {10, 9}, '/': {10, 5}, '-': {10, 1}, '.': {10, 0}, ' ': {2, 2},
+				'#': {10, 10, 10}, '+': {10, 9, 9}, '/': {10, 5, 5}, '-': {10, 1, 1}, '.': {10, 0, 0}, ' ': {2, 2, 2},
+				'5': {10, 10, 0}, // all fail, and say so
 			}[c])
 		}
 		m = append(m, r)
@@ -68,9 +69,12 @@ func TestZoneMatrix(t *testing.T) {
 		"who abstains still passes":       {"1 ..#\n2 ..#\n!3 ..-", "..I"},
 		"who abstains knows too little":   {"1 ..#\n2 ..#\n!3    ", "..D"},
 		"two zones of targets":            {"1 .#\n3 .#", ".D"},
+		"all answer 500":                  {"1 555\n2 555\n3 555", "..."},
+		"all but ours answer 500":         {"1 .55\n2 ...", ".PP"},
+		"a zone answers 500":              {"1 ..5\n2 ..5\n3 ..5", "..D"},
 		"ours dies around us":             {"1 #..\n2 #..\n3 #..", "D.."},
 		"ours is unknown to us":           {"1  ##\n2 ...", ".PPA"},
-		"ours is half bad":                {"1 /##\n2 ...", ".PP"},
+		"ours is half bad":                {"1 /##\n2 ...", ".PPA"},
 	} {
 		m := drawn(c.picture)
 		readings, _ := m.read(&f)
@@ -134,7 +138,8 @@ func anyMatrix(t *rapid.T) Matrix {
 		r := Row{Zone: rapid.IntRange(0, zones).Draw(t, "zone"), Abstains: rapid.IntRange(0, 4).Draw(t, "abstains") == 0, Cells: make([]Cell, zones+1)}
 		for z := range r.Cells {
 			seen := rapid.IntRange(0, 6).Draw(t, "seen")
-			r.Cells[z] = Cell{seen, rapid.SampledFrom([]int{0, seen, seen, rapid.IntRange(0, seen).Draw(t, "bad")}).Draw(t, "which")}
+			bad := rapid.SampledFrom([]int{0, seen, seen, rapid.IntRange(0, seen).Draw(t, "bad")}).Draw(t, "which")
+			r.Cells[z] = Cell{seen, bad, rapid.IntRange(0, bad).Draw(t, "dark")}
 		}
 		return r
 	}), 0, 4).Draw(t, "rows")

@@ -92,6 +92,9 @@ func (w *Warden) row(zone string, abstains bool, says func(int) ballot) policy.R
 		case b.last == health.Fail, b.cause == health.PathUnproven:
 			c.Seen++
 			c.Bad++
+			if !b.cause.ProvesReach() || b.cause.Class() == health.Hard {
+				c.Dark++
+			}
 		}
 	}
 	return r
