@@ -30,10 +30,11 @@ type workload struct {
 	at     netip.AddrPort
 	zone   string
 	mood   mood
-	noPort bool          // it is registered without its port
-	gray   float64       // share of requests that a serving workload answers with 500
-	since  time.Duration // of mood, gray and address
-	turn   uint64        // counts changes, so that planned ones can be void
+	noPort bool                // it is registered without its port
+	gray   float64             // share of requests that a serving workload answers with 500
+	since  time.Duration       // of mood, gray and address
+	needs  []health.Dependency // what it says of the things that it needs
+	turn   uint64              // counts changes, so that planned ones can be void
 }
 
 // fleet is everything that listens, and the paths to it.
@@ -115,7 +116,7 @@ func (f *fleet) later(w *workload, d time.Duration, do func()) {
 
 // faults is the share of clients' requests that the workload fails.
 func (w *workload) faults() float64 {
-	if w.mood == serving {
+	if w.mood == serving && !w.starved() {
 		return w.gray
 	}
 	return 1
@@ -126,6 +127,7 @@ type reply struct {
 	outcome health.Outcome
 	cause   health.Cause
 	silent  bool // nothing comes back: it ends at the check's timeout
+	needs   []health.Dependency
 }
 
 // missing is a path that no workload serves.
@@ -135,33 +137,33 @@ const missing = "/missing"
 func (f *fleet) answer(at netip.AddrPort, path string) reply {
 	for _, p := range f.cuts {
 		if p.Contains(at.Addr()) {
-			return reply{health.Fail, health.Timeout, true}
+			return reply{outcome: health.Fail, cause: health.Timeout, silent: true}
 		}
 	}
 	for _, w := range f.workloads {
 		if w.at == at && w.mood == serving && path == missing {
-			return reply{health.Fail, health.BadStatus, false}
+			return reply{outcome: health.Fail, cause: health.BadStatus}
 		}
 		if w.at == at {
 			return w.answer(f.rng)
 		}
 	}
-	return reply{health.Fail, health.Timeout, true}
+	return reply{outcome: health.Fail, cause: health.Timeout, silent: true}
 }
 
 func (w *workload) answer(rng *rand.Rand) reply {
 	switch w.mood {
 	case crashed, starting:
-		return reply{health.Fail, health.Refused, false}
+		return reply{outcome: health.Fail, cause: health.Refused}
 	case cutting:
-		return reply{health.Fail, health.Reset, false}
+		return reply{outcome: health.Fail, cause: health.Reset}
 	case hanging, vanished:
-		return reply{health.Fail, health.Timeout, true}
+		return reply{outcome: health.Fail, cause: health.Timeout, silent: true}
 	case erring:
-		return reply{health.Fail, health.BadStatus, false}
+		return reply{outcome: health.Fail, cause: health.BadStatus}
 	}
-	if w.gray > 0 && rng.Float64() < w.gray {
-		return reply{health.Fail, health.BadStatus, false}
+	if w.gray > 0 && rng.Float64() < w.gray || w.starved() {
+		return reply{outcome: health.Fail, cause: health.BadStatus, needs: w.needs}
 	}
-	return reply{health.Pass, health.NoCause, false}
+	return reply{outcome: health.Pass, needs: w.needs}
 }

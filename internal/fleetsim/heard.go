@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -70,6 +71,7 @@ func (j *judge) word(k key) health.EvidenceKind {
 // is all that it rests on.
 func (j *judge) owner(p *process, svc *service, cfg warden.ServiceConfig, what string, e *lever.Entry) (done bool) {
 	k := key{svc.ID, e.Instance}
+	j.starves(p, svc, what, e)
 	word := j.word(k)
 	stops := word == health.OwnerDraining || word == health.OwnerStopping
 	of, speaks := j.heard.of[svc.ID], j.speaks(svc)
@@ -122,5 +124,34 @@ func (j *judge) restores(svc *service, cfg warden.ServiceConfig, what string, e 
 	out := epoch.Add(j.s.now).UnixNano() - e.OutSince
 	if ran, ok := j.heard.running[k]; term > 0 && time.Duration(out) > term && (!ok || j.s.now-ran > fresh) && !j.heard.asked[k] && !j.heard.all && !j.retiring {
 		j.fail("%s, which was out for %s, and nobody says that it runs", what, time.Duration(out).Round(time.Second))
+	}
+}
+
+// starves checks that a removal is not for something that half of the others
+// need as badly.
+func (j *judge) starves(p *process, svc *service, what string, e *lever.Entry) {
+	if policy.ByOwner(e.Reason) {
+		return
+	}
+	for _, d := range j.sight(key{svc.ID, e.Instance}).needs {
+		if !d.Critical || d.Outcome != health.Fail {
+			continue
+		}
+		bad, others := 0, 0
+		for _, id := range j.members(p, svc, false) {
+			x := j.sight(key{svc.ID, id})
+			if id == e.Instance || x.last == health.Indeterminate || x.last == health.Fail && len(x.needs) == 0 {
+				continue
+			}
+			others++
+			if slices.ContainsFunc(x.needs, func(y health.Dependency) bool {
+				return y.Name == d.Name && y.Critical && y.Outcome == health.Fail
+			}) {
+				bad++
+			}
+		}
+		if others > 0 && bad*2 >= others {
+			j.fail("%s, and %d of %d others call %s bad, too", what, bad, others, d.Name)
+		}
 	}
 }

@@ -38,7 +38,8 @@ type sight struct {
 	hard    bool          // refused or reset in this run
 	ever    bool
 	probes  int
-	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
+	needs   []health.Dependency // as it said last
+	foreign int                 // listings in a row that show it UNHEALTHY without an entry of ours
 }
 
 // known is what one process was shown of one service.
@@ -210,7 +211,7 @@ func (j *judge) observed(p *process, o health.Observation) {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
 	}
 	before := x.last
-	x.last, x.lastAt = o.Outcome, j.s.now
+	x.last, x.lastAt, x.needs = o.Outcome, j.s.now, o.Dependencies
 	switch o.Outcome {
 	case health.Pass:
 		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true

@@ -33,7 +33,7 @@ func TestParseMistakes(t *testing.T) {
 		{"service shop/web colour=red\nrun 1m", `s:1:18: unknown setting "colour=red"`},
 		{head + "service mall/web instances=1\nrun 1m", `s:2:9: there is a service called "web" already: instances are named after it`},
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
-		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, crash, cut, deregister, doubt, fail, fail-operation, flap, foreign, freeze, ` +
+		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, crash, cut, depends, deregister, doubt, fail, fail-operation, flap, foreign, freeze, ` +
 			`gray, hang, heal, kill, kill-at, lose-answer, lose-call, lose-journal, owns, pause, recover, register, registry, release, reload, reregister, ` +
 			`reset, restore, retire, says, slowstart, start, stop, unfreeze, vanish`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},

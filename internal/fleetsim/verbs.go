@@ -32,6 +32,7 @@ var actions = map[string]func(*words) func(*sim){
 	"deregister": deregister,
 	"reregister": reregister,
 	"says":       says,
+	"depends":    depends,
 	"owns":       owns,
 
 	// Paths between the checker and its targets.

@@ -136,6 +136,7 @@ func (w *Warden) keepService(s *service) {
 	w.keepWarm(s)
 	w.keepWords(s)
 	w.keepOut(s)
+	w.keepShared(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {

@@ -25,6 +25,9 @@ func (w *Warden) observe(o health.Observation) {
 		sl.detail = o.Detail
 	}
 	w.countFailing(i, before, o)
+	if len(o.Dependencies) > 0 || sl.lists {
+		w.depends(s, i, &o)
+	}
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}
