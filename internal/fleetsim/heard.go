@@ -113,9 +113,11 @@ func (j *judge) owner(p *process, svc *service, cfg warden.ServiceConfig, what s
 func (j *judge) restores(svc *service, cfg warden.ServiceConfig, what string, e *lever.Entry) {
 	k := key{svc.ID, e.Instance}
 	j.heard.back[k] = j.s.now
-	switch j.word(k) {
+	switch word := j.heard.words[k].kind; word { // however long ago
 	case health.OwnerDraining, health.OwnerStopping, health.OwnerGone:
-		j.fail("%s, and its owner says %s", what, j.word(k))
+		if !j.heard.asked[k] && !j.heard.all && !j.retiring || word == health.OwnerGone {
+			j.fail("%s, and its owner said %s", what, word)
+		}
 	}
 	term := cfg.Policy.RestoreUnproven
 	if e.Reason == policy.OwnerGone { // only its owner's word brings it back

@@ -175,7 +175,7 @@ func (j *judge) sums(p *process, svc *service, id string) sums {
 		x := j.sight(key{svc.ID, other})
 		e := p.c.disk.entry(svc.ID, other)
 		isOut := x.foreign >= 2 || e != nil && (e.IsOut() || e.Phase == lever.Intended && e.Kind != lever.Drill)
-		if j.everPassed(p, svc, other) {
+		if j.everPassed(p, svc, other) && j.word(key{svc.ID, other}) != health.OwnerGone {
 			c.ever++
 			if x.last == health.Pass {
 				c.passing++

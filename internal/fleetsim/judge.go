@@ -114,7 +114,9 @@ func (j *judge) started(*process) {
 	j.sights, j.known = map[key]*sight{}, map[string]*known{}
 	j.services, j.stopping, j.retiring = false, false, false
 	j.doubt, j.wall, j.onsets = 0, 0, nil
+	back := j.heard.back
 	j.removals, j.heard = nil, newHeard()
+	maps.Copy(j.heard.back, back) // what was done stays done
 	j.fairFrom = j.s.now
 }
 

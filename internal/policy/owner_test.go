@@ -119,11 +119,16 @@ func TestProven(t *testing.T) {
 		"it is draining":                  {func(v *ServiceView, m *Member) { v.Owned, m.OwnerDraining = true, true }, "never", false},
 		"it has gone":                     {func(_ *ServiceView, m *Member) { m.Gone = true }, "never", false},
 		"it has gone, and somebody asked": {func(_ *ServiceView, m *Member) { m.Gone, m.Asked = true, true }, "never", false},
-		"taken by its owner's word":       {func(_ *ServiceView, m *Member) { m.OutFor = OwnerGone }, RestoreUnproven, false},
-		"taken so, and it runs":           {func(v *ServiceView, m *Member) { v.Owned, m.OutFor, m.RunningAt = true, OwnerGone, testNow }, "", false},
-		"a status, taken by that word":    {func(v *ServiceView, m *Member) { v.Quarantine, m.OutFor = false, OwnerGone }, RestoreUnproven, false},
-		"a status, after the term":        {func(v *ServiceView, m *Member) { v.Quarantine, m.OutSince = false, 1 }, "", false},
-		"asked for, after the term":       {func(_ *ServiceView, m *Member) { m.Asked, m.OutSince = true, 1 }, "", false},
+		"it was stopping, and silence":    {func(_ *ServiceView, m *Member) { m.Objected = true }, RestoreUnproven, false},
+		"it was stopping, and it is asked": {func(v *ServiceView, m *Member) {
+			v.Owned, m.Objected, m.AskedAt, m.Answered = true, true, testNow-1, true
+		}, RestoreUnproven, false},
+		"a status, it was stopping":    {func(v *ServiceView, m *Member) { v.Quarantine, m.Objected = false, true }, RestoreUnproven, false},
+		"taken by its owner's word":    {func(_ *ServiceView, m *Member) { m.OutFor = OwnerGone }, RestoreUnproven, false},
+		"taken so, and it runs":        {func(v *ServiceView, m *Member) { v.Owned, m.OutFor, m.RunningAt = true, OwnerGone, testNow }, "", false},
+		"a status, taken by that word": {func(v *ServiceView, m *Member) { v.Quarantine, m.OutFor = false, OwnerGone }, RestoreUnproven, false},
+		"a status, after the term":     {func(v *ServiceView, m *Member) { v.Quarantine, m.OutSince = false, 1 }, "", false},
+		"asked for, after the term":    {func(_ *ServiceView, m *Member) { m.Asked, m.OutSince = true, 1 }, "", false},
 	} {
 		v := service(crowd(10, health.Refused)...)
 		v.Quarantine, v.Config.RestoreUnproven = true, 10*time.Minute

@@ -38,6 +38,7 @@ type Member struct {
 	Gone          bool           // it has stopped for good
 	OwnerDraining bool           // it is stopping, or about to
 	OwnerStarting bool           // it is not meant to serve yet
+	Objected      bool           // an owner's latest word, however old, is that it stops
 	RunningAt     health.Instant // when it was said last that it is meant to run, and runs
 	Deployment    string         // the deployment that it belongs to
 	AskedAt       health.Instant // when its owner was asked last …

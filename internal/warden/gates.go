@@ -186,11 +186,11 @@ const armSmall = 20
 
 // arm proves a check on a service (rule 4): 95 % of the instances pass it by
 // their latest observation (all but one of fewer than 20, and at least one),
-// prove after it was first tried.
+// prove after it was first tried. What has gone, as its owner says, is none.
 func (w *Warden) arm(s *service) {
 	n, passing := 0, 0
 	for _, i := range s.members {
-		if w.slots[i].registered || w.slots[i].entry != nil {
+		if sl := &w.slots[i]; (sl.registered || sl.entry != nil) && sl.told != health.OwnerGone {
 			n++
 			if w.states[i].Last == health.Pass {
 				passing++

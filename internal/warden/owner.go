@@ -272,12 +272,14 @@ func (w *Warden) keepOut(s *service) {
 // judged gives a member what its owners say.
 func (w *Warden) judged(sl *slot, m *policy.Member) {
 	x := w.worst(sl)
-	m.Gone = x.kind == health.OwnerGone
+	there := sl.registered || sl.entry != nil || sl.job != nil // else its record has gone, too: the next listing says so
+	m.Gone = x.kind == health.OwnerGone && there
 	m.OwnerDraining = x.kind == health.OwnerStopping || x.kind == health.OwnerDraining
 	m.OwnerStarting = x.kind == health.OwnerStarting
 	m.AskedAt = sl.askedAt
 	for _, x := range sl.words {
 		m.Answered = m.Answered || sl.askedAt != 0 && x.at >= sl.askedAt
+		m.Objected = m.Objected || x.kind.Worse(health.OwnerStarting)
 		if x.deployment != "" {
 			m.Deployment = x.deployment
 		}
