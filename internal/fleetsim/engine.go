@@ -111,13 +111,13 @@ func (e *engine) fire(s *slot, due health.Instant) {
 	}
 	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
 		r := e.p.c.s.fleet.answer(e.p.c, s.target.AddrPort(), s.target.Check.Probe.Path)
-		o.Outcome, o.Cause = r.outcome, r.cause
+		o.Outcome, o.Cause, o.Dependencies = r.outcome, r.cause, r.needs
 		late := start.Add(s.target.Check.Timeout)
 		switch {
 		case e.p.instant() >= late: // the process stood still in between
-			o.Outcome, o.Cause = health.Fail, health.Timeout
+			o.Outcome, o.Cause, o.Dependencies = health.Fail, health.Timeout, nil
 		case r.silent || e.p.instant().Add(r.late) >= late:
-			o.Outcome, o.Cause = health.Fail, health.Timeout
+			o.Outcome, o.Cause, o.Dependencies = health.Fail, health.Timeout, nil
 			e.p.at(late, func() { e.end(s, o) })
 			return
 		case r.late > 0:

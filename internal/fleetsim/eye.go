@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
-	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -19,6 +18,7 @@ type sight struct {
 	hard    bool          // refused or reset in this run
 	accused time.Duration // when it last failed as often in a row as the check's fall
 	ever    bool
+	needs   []health.Dependency // as it said last
 	probes  int
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
 }
@@ -63,6 +63,7 @@ func newEye(p *process) *eye {
 	j := p.c.s.judge
 	j.fairFrom = p.c.s.now
 	y := &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
+	y.heard.back = j.back // what one of them did stays done
 	j.eyes = append(j.eyes, y)
 	return y
 }
@@ -103,11 +104,6 @@ func (y *eye) told(e warden.Event) {
 		}
 		y.wall = base
 	case warden.Loaded:
-		for i := range e.Entries {
-			if x := &e.Entries[i]; x.Phase == lever.Returned {
-				y.heard.back[key{x.Service.ID, x.Instance}] = y.now() // by whoever led before
-			}
-		}
 		if f := e.Memory.Freeze; f != nil {
 			y.frozen = y.now() + time.Duration(f.Until-y.p.clock().Wall)
 		}
@@ -182,7 +178,7 @@ func (y *eye) observed(o health.Observation) {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
 	}
 	before := x.last
-	x.last, x.lastAt = o.Outcome, y.now()
+	x.last, x.lastAt, x.needs = o.Outcome, y.now(), o.Dependencies
 	switch o.Outcome {
 	case health.Pass:
 		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true

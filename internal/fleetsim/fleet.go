@@ -31,10 +31,11 @@ type workload struct {
 	at     netip.AddrPort
 	zone   string
 	mood   mood
-	noPort bool          // it is registered without its port
-	gray   float64       // share of requests that a serving workload answers with 500
-	since  time.Duration // of mood, gray and address
-	turn   uint64        // counts changes, so that planned ones can be void
+	noPort bool                // it is registered without its port
+	gray   float64             // share of requests that a serving workload answers with 500
+	since  time.Duration       // of mood, gray and address
+	needs  []health.Dependency // what it says of the things that it needs
+	turn   uint64              // counts changes, so that planned ones can be void
 }
 
 // fleet is everything that listens.
@@ -131,7 +132,7 @@ func (f *fleet) silent(id string) bool {
 
 // faults is the share of clients' requests that the workload fails.
 func (w *workload) faults() float64 {
-	if w.mood == serving {
+	if w.mood == serving && !w.starved() {
 		return w.gray
 	}
 	return 1
@@ -151,8 +152,8 @@ func (w *workload) answer(rng *rand.Rand) reply {
 	case erring:
 		return reply{outcome: health.Fail, cause: health.BadStatus}
 	}
-	if w.gray > 0 && rng.Float64() < w.gray {
-		return reply{outcome: health.Fail, cause: health.BadStatus}
+	if w.gray > 0 && rng.Float64() < w.gray || w.starved() {
+		return reply{outcome: health.Fail, cause: health.BadStatus, needs: w.needs}
 	}
-	return reply{outcome: health.Pass}
+	return reply{outcome: health.Pass, needs: w.needs}
 }

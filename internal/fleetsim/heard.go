@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -71,6 +72,7 @@ func (y *eye) word(k key) health.EvidenceKind {
 // is all that it rests on.
 func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *lever.Entry) (done bool) {
 	k := key{svc.ID, e.Instance}
+	y.starves(svc, what, e)
 	word := y.word(k)
 	stops := word == health.OwnerDraining || word == health.OwnerStopping
 	of, speaks := y.heard.of[svc.ID], y.speaks(svc)
@@ -112,9 +114,11 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 func (y *eye) restores(svc *service, cfg warden.ServiceConfig, what string, e *lever.Entry) {
 	k := key{svc.ID, e.Instance}
 	y.heard.back[k] = y.now()
-	switch y.word(k) {
+	switch word := y.heard.words[k].kind; word { // however long ago
 	case health.OwnerDraining, health.OwnerStopping, health.OwnerGone:
-		y.fail("%s, and its owner says %s", what, y.word(k))
+		if !y.heard.asked[k] && !y.heard.all && !y.retiring || word == health.OwnerGone {
+			y.fail("%s, and its owner said %s", what, word)
+		}
 	}
 	term := cfg.Policy.RestoreUnproven
 	if e.Reason == policy.OwnerGone { // only its owner's word brings it back
@@ -123,5 +127,34 @@ func (y *eye) restores(svc *service, cfg warden.ServiceConfig, what string, e *l
 	out := epoch.Add(y.now()).UnixNano() - e.OutSince
 	if ran, ok := y.heard.running[k]; term > 0 && time.Duration(out) > term && (!ok || y.now()-ran > fresh) && !y.heard.asked[k] && !y.heard.all && !y.retiring {
 		y.fail("%s, which was out for %s, and nobody says that it runs", what, time.Duration(out).Round(time.Second))
+	}
+}
+
+// starves checks that a removal is not for something that half of the others
+// need as badly.
+func (y *eye) starves(svc *service, what string, e *lever.Entry) {
+	if policy.ByOwner(e.Reason) {
+		return
+	}
+	for _, d := range y.sight(key{svc.ID, e.Instance}).needs {
+		if !d.Critical || d.Outcome != health.Fail {
+			continue
+		}
+		bad, others := 0, 0
+		for _, id := range y.members(svc, false) {
+			x := y.sight(key{svc.ID, id})
+			if id == e.Instance || x.last == health.Indeterminate || x.last == health.Fail && len(x.needs) == 0 {
+				continue
+			}
+			others++
+			if slices.ContainsFunc(x.needs, func(z health.Dependency) bool {
+				return z.Name == d.Name && z.Critical && z.Outcome == health.Fail
+			}) {
+				bad++
+			}
+		}
+		if others > 0 && bad*2 >= others {
+			y.fail("%s, and %d of %d others call %s bad, too", what, bad, others, d.Name)
+		}
 	}
 }

@@ -192,7 +192,7 @@ func (y *eye) sums(svc *service, id string) sums {
 		x := y.sight(key{svc.ID, other})
 		e := y.j.s.store.entry(svc.ID, other)
 		isOut := x.foreign >= 2 || e != nil && (e.IsOut() || e.Phase == lever.Intended && e.Kind != lever.Drill)
-		if y.everPassed(svc, other) {
+		if y.everPassed(svc, other) && y.word(key{svc.ID, other}) != health.OwnerGone {
 			c.ever++
 			if x.last == health.Pass {
 				c.passing++

@@ -26,6 +26,7 @@ type judge struct {
 	proven   map[string]bool // services in which a registration of ours succeeded
 	raced    map[key]bool    // its owner wrote while our own write was on its way
 	wrote    map[key]written
+	back     map[key]time.Duration // when one of us registered it again
 	fairFrom time.Duration
 }
 
@@ -42,7 +43,7 @@ type stay struct {
 }
 
 func newJudge(s *sim) *judge {
-	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, proven: map[string]bool{}, sent: map[key]bool{}, raced: map[key]bool{}, wrote: map[key]written{}}
+	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, proven: map[string]bool{}, sent: map[key]bool{}, raced: map[key]bool{}, wrote: map[key]written{}, back: map[key]time.Duration{}}
 }
 
 // most is how many failures are worth telling.

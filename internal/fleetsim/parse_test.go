@@ -33,7 +33,7 @@ func TestParseMistakes(t *testing.T) {
 		{"service shop/web colour=red\nrun 1m", `s:1:18: unknown setting "colour=red"`},
 		{head + "service mall/web instances=1\nrun 1m", `s:2:9: there is a service called "web" already: instances are named after it`},
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
-		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, deploy, deregister, doubt, drift, ` +
+		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drift, ` +
 			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
 			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, scale, slowstart, start, starve, ` +
 			`stop, stop-task, unfreeze, vanish, votes, zone-down, zone-up`},

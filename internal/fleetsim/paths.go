@@ -106,6 +106,7 @@ type reply struct {
 	cause   health.Cause
 	silent  bool // nothing comes back: it ends at the check's timeout
 	late    time.Duration
+	needs   []health.Dependency // what it says of what it needs
 }
 
 var silence = reply{outcome: health.Fail, cause: health.Timeout, silent: true}

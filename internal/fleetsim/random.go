@@ -31,6 +31,7 @@ type author struct {
 	plan    []planned
 	casts   []cast
 	scale   time.Duration   // what lasts a second in profile local lasts this long
+	gone    map[string]bool // instances that their owner calls gone
 	claimed map[string]bool // instances that somebody else than us may have left out
 	several bool            // three vantages
 	owned   []string        // services that an owner runs
@@ -67,7 +68,7 @@ func (a *author) between(from, to int) time.Duration {
 func pick[T any](a *author, from ...T) T { return from[a.r.IntN(len(from))] }
 
 func (a *author) fleet(seed uint64) {
-	a.claimed = map[string]bool{}
+	a.claimed, a.gone = map[string]bool{}, map[string]bool{}
 	profile := "demo"
 	a.scale = time.Second / 10
 	if a.chance(6) {
@@ -151,7 +152,7 @@ func (a *author) fault(at time.Duration) {
 		a.runner(at)
 		return
 	}
-	switch a.r.IntN(22) {
+	switch a.r.IntN(27) {
 	case 0, 1, 2, 3:
 		a.at(at, "%s %s", pick(a, "crash", "reset", "hang", "fail", "vanish"), who)
 		a.at(later(10, 900), "recover %s", who)
@@ -193,6 +194,8 @@ func (a *author) fault(at time.Duration) {
 		a.at(at, "restore %s", pick(a, who, "all"))
 	case 21:
 		a.owner(at)
+	default:
+		a.word(at, who)
 	}
 }
 
@@ -267,6 +270,25 @@ func (a *author) owner(at time.Duration) {
 	}
 }
 
+// word lets the owner of a service say something, of it or of its instances.
+func (a *author) word(at time.Duration, who string) {
+	c := pick(a, a.casts...)
+	switch a.r.IntN(7) {
+	case 0:
+		a.at(at, "owns %s desired=%d deployments=a,b", c.name, a.r.IntN(2*c.size))
+	case 1:
+		a.at(at, "owns %s silent=%s", c.name, pick(a, "yes", "no"))
+	case 2:
+		a.at(at, "depends %s db %s", who, pick(a, "bad", "ok"))
+	case 3:
+		id := a.one(c)
+		a.claimed[id], a.gone[id] = true, true
+		a.at(at, "says %s gone", id)
+	default:
+		a.at(at, "says %s %s", who, pick(a, "starting", "draining", "stopping", "alarm", "running"))
+	}
+}
+
 // calm ends all trouble and says what must be true long after it.
 func (a *author) calm() {
 	calm := troubleTo * a.scale
@@ -278,6 +300,13 @@ func (a *author) calm() {
 	}
 	a.at(calm+time.Millisecond, "unfreeze")
 	for _, c := range a.casts {
+		a.at(calm, "owns %s silent=no deployments=a", c.name)
+		a.at(calm+time.Millisecond, "depends %s db ok", c.name)
+		for n := 1; n <= c.size; n++ {
+			if id := fmt.Sprintf("%s-%d", c.name, n); !a.gone[id] {
+				a.at(calm+time.Millisecond, "says %s running", id)
+			}
+		}
 		a.at(calm+time.Millisecond, "recover %s", c.name)
 	}
 	slices.SortStableFunc(a.plan, func(x, y planned) int { return cmp.Compare(x.at, y.at) })

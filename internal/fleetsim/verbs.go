@@ -44,6 +44,7 @@ var verbs = map[string]func(*words) func(*sim){
 	"deregister": deregister,
 	"reregister": reregister,
 	"says":       says,
+	"depends":    depends,
 	"owns":       owns,
 
 	// The registry.

@@ -57,6 +57,14 @@ func anyMember(t *rapid.T, i int) Member {
 	m.Foreign, m.Other, m.InitDown, m.Ours = flag("foreign"), flag("other"), flag("init down"), flag("ours")
 	m.HeldOut, m.Removing, m.Returning = flag("held out"), flag("removing"), flag("returning")
 	m.Pending, m.Busy, m.Asked = flag("pending"), flag("busy"), flag("asked")
+	m.OwnerDraining, m.OwnerStarting = flag("owner draining"), flag("owner starting")
+	if flag("owner speaks") {
+		m.RunningAt, m.AskedAt = anyInstant(t, "running at"), anyInstant(t, "asked at")
+		m.Answered, m.RestoredAt = rapid.Bool().Draw(t, "answered"), anyInstant(t, "restored at")
+	}
+	m.Deployment = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "deployment")
+	m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, OwnerGone, Draining, UndoResurrection}).Draw(t, "out for")
+	m.Reports, m.Bad = rapid.Bool().Draw(t, "reports"), rapid.Uint64Range(0, 3).Draw(t, "bad")
 	m.OutSince, m.LastRemoved = anyInstant(t, "out since"), anyInstant(t, "last removed")
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
@@ -135,6 +143,10 @@ func anyService(t *rapid.T, index int) ServiceView {
 	v.Listed, v.Stale, v.Armed = !rare("unlisted"), rare("stale"), !rare("unarmed")
 	if rare("blocked") {
 		v.Blocked = rapid.SampledFrom([]Reason{Route53Check, EvidenceMissing, OtherAccount}).Draw(t, "blocked by")
+	}
+	v.Owned, v.Deploying, v.OwnerWrites = rare("owned"), rare("deploying"), rare("owner writes")
+	if rare("needs") {
+		v.BadElsewhere, v.SharedLately = rapid.Uint64Range(0, 3).Draw(t, "bad elsewhere"), rapid.Uint64Range(0, 3).Draw(t, "shared lately")
 	}
 	if rare("drill") {
 		v.Drill = Drill(rapid.IntRange(0, 3).Draw(t, "drill is"))

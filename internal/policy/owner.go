@@ -30,15 +30,22 @@ type proof struct {
 // ByOwner reports whether a removal rests on somebody's word, not on failures.
 func ByOwner(why Reason) bool { return why == OwnerGone || why == Draining || why == UndoResurrection }
 
+// needsWord reports whether only its owner's word brings an instance back: its
+// owner's word took it out, or the latest one was that it stops. That nothing
+// was heard since is no word.
+func needsWord(v *ServiceView, m *Member) bool {
+	return m.Objected || m.OutFor == OwnerGone || ByOwner(m.OutFor) && (v.Owned || v.Blocked == EvidenceMissing)
+}
+
 // proven says whether the workload that would be registered again is still the
 // one that was taken out (rule 15): its owner said so just now; or it is not
 // long ago, and no owner objects. Whom its owner took away needs its word.
 func proven(v *ServiceView, m *Member, backoff time.Duration, now health.Instant) proof {
 	term := v.Config.RestoreUnproven
-	over := term > 0 && now > m.OutSince.Add(max(term, backoff)) || m.OutFor == OwnerGone || v.Owned && ByOwner(m.OutFor)
+	over := term > 0 && now > m.OutSince.Add(max(term, backoff)) || needsWord(v, m)
 	waited := m.AskedAt != 0 && (m.Answered || now >= m.AskedAt.Add(answerWithin))
 	switch {
-	case !v.Quarantine && m.OutFor != OwnerGone: // raising a status brings no record back
+	case !v.Quarantine && m.OutFor != OwnerGone && !m.Objected: // raising a status brings no record back
 		return proof{at: health.Never}
 	case m.RunningAt != 0 && now.Sub(m.RunningAt) <= proofFor:
 		return proof{at: health.Never, until: m.RunningAt.Add(proofFor)}

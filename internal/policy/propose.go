@@ -12,16 +12,22 @@ type Plan struct {
 	Memos     []Memo // one for each member, in order
 	Proposals []Proposal
 	Drill     int            // the member to drill with, -1: no drill is needed now
+	Shared    uint64         // dependencies that fail for many members: not the instances
 	Ask       []int          // members whose owner is to be asked for its word
 	Wake      health.Instant // when to propose again if nothing changes
+
+	needs *reports
 }
 
 // Propose says what the evidence on a service's members asks for. Withheld
 // removals are proposals too; the caller records them when the reason changes.
 func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 	p := Plan{Counts: Count(&v), Memos: make([]Memo, len(v.Members)), Drill: -1, Wake: health.Never}
+	p.needs = reported(&v)
 	for i := range v.Members {
 		m := &v.Members[i]
+		_, which := p.needs.of(&v, m)
+		p.Shared |= which
 		switch {
 		case m.Removing || m.Returning:
 			p.underWay(o, &v, i, now)
@@ -89,7 +95,7 @@ const admissionFails = 2
 // in handles a member that gets traffic.
 func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
-	s := situation{o: &o, v: v, m: m, c: &p.Counts, now: now}
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, now: now}
 	action, why := wanted(s)
 	memo := m.Memo
 	if action == Keep {
@@ -128,6 +134,7 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	}
 	p.Memos[i] = memo
 	p.propose(v, i, action, why, withheld)
+	p.Proposals[len(p.Proposals)-1].Halved = s.halved()
 }
 
 // wake asks to be called again when a rule that withholds by time lifts. Gates
@@ -151,7 +158,7 @@ func (p *Plan) wake(s situation, r *rule) {
 func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	p.Memos[i] = m.Memo
-	s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, why: m.OutFor, now: now}
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, action: Remove, why: m.OutFor, now: now}
 	unproven := m.Cause == health.PathUnproven && !ByOwner(m.OutFor) && !s.zoneDead()
 	// Silence leaves a status as it was: healthy says something only of who answers.
 	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.zoneDead()
@@ -179,6 +186,8 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, FailOpen, NoReason)
 		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
+		case p.sharedBy(v, m) && !ByOwner(m.OutFor):
+			p.propose(v, i, Cancel, SharedDependency, NoReason)
 		case unproven:
 			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
@@ -192,6 +201,12 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, r.reason, NoReason)
 		}
 	}
+}
+
+// sharedBy reports whether a member calls something bad that is a shared failure.
+func (p *Plan) sharedBy(v *ServiceView, m *Member) bool {
+	sp, _ := p.needs.of(v, m)
+	return sp == shared
 }
 
 // out handles a member that is out because of us, or would be.

@@ -52,6 +52,8 @@ const (
 	// Rule 6: the fail-open line.
 	FailOpen      Reason = "fail-open"
 	AwaitingPeers Reason = "awaiting-peers"
+	// SharedDependency: much of the service calls the same thing bad that it needs.
+	SharedDependency Reason = "shared-dependency"
 
 	// Rule 7: budgets.
 	LastHealthy Reason = "last-healthy"

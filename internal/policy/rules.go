@@ -12,6 +12,7 @@ type situation struct {
 	v      *ServiceView
 	m      *Member
 	c      *Counts
+	needs  *reports
 	action Action
 	why    Reason // to act
 	now    health.Instant
@@ -100,6 +101,8 @@ var rules = [...]rule{
 		func(s situation) bool { return s.now < s.o.WarmSince.Add(s.v.Config.WarmUp) }},
 	{10, TargetWarmUp, 0, "it was probed often enough since the start",
 		func(s situation) bool { return s.m.Probes < s.v.Config.WarmUpProbes }},
+	{6, SharedDependency, admission | restarts, "what it needs does not fail for others, too",
+		func(s situation) bool { sp, _ := s.needs.of(s.v, s.m); return sp == shared }},
 	{6, FailOpen, admission | draining | restarts, "enough of the service passes, and of its deployment (fail-open line)",
 		func(s situation) bool { return s.c.PastLine || deploymentPastLine(s) }},
 	{6, AwaitingPeers, admission, "every other instance was looked at since it began to fail",
@@ -167,6 +170,13 @@ func lastHealthy(s situation) bool {
 	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
 }
 
+// halved reports whether the removal may be for something that others need,
+// too: then it gets half of the budget.
+func (s situation) halved() bool {
+	sp, _ := s.needs.of(s.v, s.m)
+	return sp == partly && s.why == Failing
+}
+
 // applies reports whether the rule is asked at all for this removal.
 func (r *rule) applies(s situation) bool {
 	switch {
@@ -209,7 +219,7 @@ type Said struct {
 func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 	m := &v.Members[member]
 	c := Count(&v)
-	s := situation{o: &o, v: &v, m: m, c: &c, action: Remove, now: now, holding: m.Memo.Holding}
+	s := situation{o: &o, v: &v, m: m, c: &c, needs: reported(&v), action: Remove, now: now, holding: m.Memo.Holding}
 	if a, why := wanted(s); a != Keep {
 		s.action, s.why = a, why
 	}
@@ -221,6 +231,6 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 		out = append(out, said)
 	}
 	share := Said{Rule: 7, Reason: Budget, Applies: m.class(s.why) != health.Gone && s.why != Zone, Says: "one more fits into the share that may be out"}
-	share.Withholds = share.Applies && !m.isOut() && c.away(s.why)+1 > allowance(&v.Config, m.class(s.why), s.action, c.N)
+	share.Withholds = share.Applies && !m.isOut() && c.away(s.why)+1 > allowance(&v.Config, m.class(s.why), s.action, s.halved(), c.N)
 	return append(out, share)
 }

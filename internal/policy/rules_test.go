@@ -82,6 +82,12 @@ func TestEachRule(t *testing.T) {
 		{NeverPassed, member(func(m *Member) { m.Ever = false })},
 		{WarmUp, func(o *Outlook, _ *ServiceView) { o.WarmSince = testNow - 1 }},
 		{TargetWarmUp, member(func(m *Member) { m.Probes = 4 })},
+		{SharedDependency, view(func(v *ServiceView) {
+			for i := range v.Members {
+				v.Members[i].Reports = true
+			}
+			v.Members[0].Bad, v.BadElsewhere = 1, 1
+		})},
 		{FailOpen, view(func(v *ServiceView) {
 			for i := range 6 {
 				v.Members[i].Last = health.Fail

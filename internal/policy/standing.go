@@ -57,6 +57,7 @@ type Proposal struct {
 	Withheld Reason       // the first rule that withholds it already; empty: Admit decides
 	Tie      uint64
 
+	Halved      bool           // removals: it gets half of the budget
 	ProvenUntil health.Instant // Bring: the owner's word that it rests on holds until then; 0: it rests on none (rule 15)
 
 	Counts Counts // of the service, before this proposal

@@ -31,11 +31,17 @@ type Member struct {
 	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
 
+	// What it says of the things that it needs.
+
+	Reports bool   // lately: it listed them, or passed
+	Bad     uint64 // the critical ones that it calls bad, by their place in the service
+
 	// What its owners say; nothing where they are silent.
 
 	Gone          bool           // it has stopped for good
 	OwnerDraining bool           // it is stopping, or about to
 	OwnerStarting bool           // it is not meant to serve yet
+	Objected      bool           // an owner's latest word, however old, is that it stops
 	RunningAt     health.Instant // when it was said last that it is meant to run, and runs
 	Deployment    string         // the deployment that it belongs to
 	AskedAt       health.Instant // when its owner was asked last …
@@ -122,6 +128,9 @@ type ServiceView struct {
 	Blocked    Reason // the service has no lever, or may not use it
 	Desired    int    // how many instances its owner wants; 0 where unknown
 	Ghosts     int    // removed by us in the last 10 min and gone since, not returned (rule 5)
+
+	BadElsewhere uint64 // what members call bad, and those of another service, too
+	SharedLately uint64 // what was a shared failure within the last minute
 
 	Owned       bool // an owner speaks of its instances
 	Deploying   bool // more than one of the owner's deployments is alive (rule 17)

@@ -41,11 +41,16 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 			}
 		}
 	}
+	said := w.worst(sl)
+	e.Owner, e.OwnerSource = said.kind, said.source
 	if sl.entry != nil {
 		entry := *sl.entry
 		e.Entry = &entry
 	}
 	e.Summary = summary(e)
+	if e.OwnerSource != "" {
+		e.Summary += fmt.Sprintf("; its owner (%s) says: %s", e.OwnerSource, e.Owner)
+	}
 	return e, true
 }
 

@@ -143,6 +143,7 @@ func (w *Warden) keepService(s *service) {
 	w.keepWarm(s)
 	w.keepWords(s)
 	w.keepOut(s)
+	w.keepShared(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {
@@ -192,11 +193,11 @@ const armSmall = 20
 
 // arm proves a check on a service (rule 4): 95 % of the instances pass it by
 // their latest observation (all but one of fewer than 20, and at least one),
-// prove after it was first tried.
+// prove after it was first tried. What has gone, as its owner says, is none.
 func (w *Warden) arm(s *service) {
 	n, passing := 0, 0
 	for _, i := range s.members {
-		if w.slots[i].registered || w.slots[i].entry != nil {
+		if sl := &w.slots[i]; (sl.registered || sl.entry != nil) && sl.told != health.OwnerGone {
 			n++
 			if w.states[i].Last == health.Pass {
 				passing++

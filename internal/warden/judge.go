@@ -61,6 +61,9 @@ func (w *Warden) propose(s *service) []policy.Proposal {
 		s.drill = policy.DrillDone // observe: nothing to prove, nothing is written
 		w.mark(s)
 	}
+	if plan.Shared != 0 {
+		w.share(s, plan.Shared)
+	}
 	for _, k := range plan.Ask {
 		w.ask(s, s.members[k])
 	}
@@ -112,13 +115,17 @@ func (w *Warden) view(s *service) policy.ServiceView {
 	for _, i := range s.members {
 		w.scratch = append(w.scratch, w.member(s, i))
 	}
-	return policy.ServiceView{
+	v := policy.ServiceView{
 		Index: s.index, Members: w.scratch, Config: s.cfg.Policy,
 		Fall: s.cfg.Check.Fall, Interval: s.cfg.Check.Interval, Grace: s.cfg.Check.Grace,
 		Quarantine: s.lever == lever.Quarantine, Blocked: s.lacks(), Ghosts: len(s.ghosts),
 		Listed: s.listed != 0 && !s.hollow, Stale: s.stale, Armed: s.armed, Drill: s.drill,
-		Owned: s.owned.speaks, Desired: s.owned.desired, Deploying: s.owned.deploying, OwnerWrites: s.owned.writes,
+		Owned: s.owned.speaks, Desired: s.owned.desired, Deploying: s.owned.deploying, OwnerWrites: s.owned.writes, BadElsewhere: w.badElsewhere(s),
 	}
+	if s.needs != nil {
+		v.SharedLately = s.needs.latched()
+	}
+	return v
 }
 
 func (w *Warden) member(s *service, i int) policy.Member {
@@ -142,6 +149,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
 	}
 	w.judged(sl, &m)
+	w.reporting(s, i, &m)
 	if j := sl.job; j != nil {
 		m.Removing = j.Goal == lever.ToOut
 		m.Returning = j.Goal == lever.ToIn

@@ -26,6 +26,9 @@ func (w *Warden) observe(o health.Observation) {
 	}
 	w.countFailing(i, before, o)
 	w.reconsider(i)
+	if len(o.Dependencies) > 0 || sl.lists {
+		w.depends(s, i, &o)
+	}
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}

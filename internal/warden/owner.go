@@ -279,6 +279,7 @@ func (w *Warden) judged(sl *slot, m *policy.Member) {
 	m.AskedAt = sl.askedAt
 	for _, x := range sl.words {
 		m.Answered = m.Answered || sl.askedAt != 0 && x.at >= sl.askedAt
+		m.Objected = m.Objected || x.kind.Worse(health.OwnerStarting)
 		if x.deployment != "" {
 			m.Deployment = x.deployment
 		}

@@ -1,6 +1,8 @@
 package warden_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,4 +146,69 @@ func TestRetireForgetsTheGone(t *testing.T) {
 			t.Errorf("%s: %d returns of what has gone", kind, n)
 		}
 	}
+}
+
+// TestExplainTellsTheOwnersWord: of several owners the worst word is told.
+func TestExplainTellsTheOwnersWord(t *testing.T) {
+	cfg := testConfig()
+	cfg.Default.Policy.Mode = policy.ModeObserve
+	m := started(t, cfg, warden.Loaded{}, warden.CustomHealthCheck, 6, "web")
+	m.probe(1)
+	m.tell(m.says("web-0", health.OwnerAlarm), m.says("web-0", health.OwnerRunning, func(e *health.Evidence) { e.Source = "ec2" }))
+	e, _ := m.w.Explain(m.now, "srv-web", "web-0")
+	if e.Owner != health.OwnerAlarm || e.OwnerSource != "ecs" || !strings.HasSuffix(e.Summary, "; its owner (ecs) says: alarm") {
+		t.Errorf("%s of %s: %q", e.Owner, e.OwnerSource, e.Summary)
+	}
+}
+
+// TestEvidenceMissingIsShownWhileOwnersAreSilent (rule 14).
+func TestEvidenceMissingIsShownWhileOwnersAreSilent(t *testing.T) {
+	cfg := testConfig()
+	cfg.Default.Policy.Evidence = policy.EvidenceOwner
+	m := started(t, cfg, warden.Loaded{}, warden.NoHealthCheck, 6, "web")
+	lacks := func(want policy.Reason) {
+		t.Helper()
+		if got := m.w.Snapshot(m.now).Services[0].NoLever; got != want {
+			t.Errorf("no lever because of %q, want %q", got, want)
+		}
+	}
+	lacks(policy.EvidenceMissing)
+	m.tell(warden.ServiceOwned{Service: "srv-web", Source: "ecs", Desired: 6})
+	lacks(policy.NoReason)
+	m.pass(2 * time.Second)
+	m.tell(m.says("web-0", health.OwnerRunning))
+	m.pass(2 * time.Second)
+	lacks(policy.NoReason)
+	m.pass(2 * time.Second)
+	lacks(policy.EvidenceMissing)
+}
+
+// TestOwnershipIsThatOfAllOwners: the most desired, any deploy, any writer; and
+// what was said long ago counts no more.
+func TestOwnershipIsThatOfAllOwners(t *testing.T) {
+	m := started(t, testConfig(), warden.Loaded{}, warden.CustomHealthCheck, 6, "web")
+	gates := func(want ...policy.Reason) {
+		t.Helper()
+		page := m.w.Snapshot(m.now).Services[0]
+		for _, r := range []policy.Reason{policy.Deploying, policy.OwnerWrites} {
+			if slices.Contains(page.Gates, r) != slices.Contains(want, r) {
+				t.Errorf("gates %q, want %q", page.Gates, want)
+			}
+		}
+	}
+	m.tell(warden.ServiceOwned{Service: "srv-web", Source: "ecs", Desired: 9, Deployments: []string{"a", "b"}})
+	gates(policy.Deploying)
+	if n := m.w.Snapshot(m.now).Services[0].N; n != 9 {
+		t.Errorf("N is %d, want 9", n)
+	}
+	m.tell(warden.ServiceOwned{Service: "srv-web", Source: "other", Desired: 3, WritesHealth: true})
+	gates(policy.Deploying, policy.OwnerWrites)
+	m.tell(warden.ServiceOwned{Service: "srv-web", Source: "ecs", Desired: 9, Deployments: []string{"b"}})
+	gates(policy.OwnerWrites)
+	m.pass(5 * time.Second)
+	gates()
+	if n := m.w.Snapshot(m.now).Services[0].N; n != 6 {
+		t.Errorf("N is %d, want 6", n)
+	}
+	m.tell(warden.ServiceOwned{Service: "srv-nobody", Source: "ecs"})
 }

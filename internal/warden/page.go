@@ -128,6 +128,7 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 	gate(s.lacks() != policy.NoReason, s.lacks())
 	gate(s.owned.writes, policy.OwnerWrites)
 	gate(s.owned.deploying, policy.Deploying)
+	gate(s.needs != nil && s.needs.latched() != 0, policy.SharedDependency)
 	gate(s.listed == 0 || s.hollow && len(s.members) > 0, policy.Unsynced)
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)

@@ -94,8 +94,10 @@ type Explanation struct {
 	LastProbe   int64            // wall
 	Verdict     health.Status
 	Votes       []ExplainedVote
-	Rules       []ExplainedRule // all rules, in order, with what each says now
-	Entry       *lever.Entry    // the open journal entry, if any
+	Rules       []ExplainedRule     // all rules, in order, with what each says now
+	Entry       *lever.Entry        // the open journal entry, if any
+	Owner       health.EvidenceKind // what its owner says …
+	OwnerSource string              // … and which: of several, the worst
 	Attributes  health.Attributes
 	N, OutCount int
 	Passing     int

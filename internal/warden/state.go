@@ -38,6 +38,8 @@ type service struct {
 	drillUntil health.Instant // DrillBad ends here
 	ghosts     []health.Instant
 
+	needs *needs // what its instances say of what they need; nil: nothing ever
+
 	owners []owner        // what each source says of it
 	heard  health.Instant // the latest word of an owner, on it or an instance of it
 	owned  ownership      // as last looked at
@@ -85,6 +87,8 @@ type slot struct {
 	contend  health.Instant
 	flips    []health.Instant // status changes that are not ours
 
+	lists    bool                // its latest observation listed what it needs
+	bad      uint64              // what it called bad, by place in the service
 	words    []word              // what each owner says
 	told     health.EvidenceKind // the word that was recorded last
 	askedAt  health.Instant      // when its owner was asked last
@@ -146,6 +150,9 @@ func (w *Warden) dropSlot(s *service, i int) {
 	w.setFailing(i, false)
 	w.takeBack(i)
 	w.part(s, i)
+	if sl.bad != 0 {
+		w.setBad(s, i, 0)
+	}
 	if at, ok := w.search(s, sl.inst); ok {
 		s.members = slices.Delete(s.members, at, at+1)
 	}
@@ -251,6 +258,7 @@ func (w *Warden) watch(s *service, i int) {
 	if s.cfg.Policy.Mode == policy.ModeOff {
 		w.unwatch(i)
 		w.setFailing(i, false)
+		w.depends(s, i, &health.Observation{})
 		w.states[i] = health.Unseen(w.states[i])
 		w.reconsider(i)
 		return

@@ -44,6 +44,7 @@ type Warden struct {
 	lastJob uint64
 	serial  uint64 // of journal entries in this process
 
+	badIn   map[string]int // in how many services a dependency is called bad; looked up only
 	paths   paths
 	onsets  []policy.Onset
 	onset   bool // onsets were added since the latest assess
@@ -86,6 +87,7 @@ func New() *Warden {
 	return &Warden{
 		byID:    make(map[string]int),
 		outside: make(map[string]bool),
+		badIn:   make(map[string]int),
 		paths:   make(paths),
 		known:   newMemory(),
 	}
