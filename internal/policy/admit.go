@@ -92,10 +92,10 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	default:
 		return NoReason
 	}
-	if p.Class == health.Gone {
+	if p.Class == health.Gone || p.Batch {
 		return NoReason
 	}
-	if p.Counts.Out+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
+	if p.Counts.away(p.Reason)+taken+1 > allowance(p.Config, p.Class, p.Action, p.Halved, p.Counts.N) {
 		return Budget
 	}
 	if p.Action == HoldOut { // was never capacity: no velocity (rule 11)
@@ -117,11 +117,15 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	return NoReason
 }
 
-// allowance is how many of n may be out on this class of evidence (rule 7).
-func allowance(c *Config, class health.Class, a Action, n int) int {
+// allowance is how many of n may be out on this class of evidence (rule 7); half
+// as many, and none at all rather than one, where it may be a shared failure.
+func allowance(c *Config, class health.Class, a Action, halved bool, n int) int {
 	share := c.MaxOut
 	if class == health.Hard || a == HoldOut {
 		share = c.MaxOutHard
+	}
+	if halved {
+		return int(share * float64(n) / 200)
 	}
 	k := int(share * float64(n) / 100)
 	if n >= 2 { // of two, the last-healthy rule decides
@@ -146,7 +150,7 @@ func (b Bank) spend(p Proposal, now health.Instant) Bank {
 	case p.Action == Bring && p.Reason == FailOpenAll:
 		b.Returns = grow(b.Returns)
 		b.Returns[p.Service] = now.Add(p.Config.Restores.every())
-	case p.Action == Remove && p.Class != health.Gone:
+	case p.Action == Remove && p.Class != health.Gone && !p.Batch:
 		b.Services = grow(b.Services)
 		b.Services[p.Service] = now.Add(p.Config.Removals.every())
 		b.Global = append(b.Global, now)

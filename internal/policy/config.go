@@ -109,6 +109,11 @@ type FleetConfig struct {
 	MassPercent  float64       // or more than this share of all …; 20
 	MassLeast    int           // … and at least this many …; 20
 	MassWindow   time.Duration // … within this time; 30s
+
+	ZoneFor   time.Duration // a zone is dead after every vantage gave it up for so long; 8s; 0 is never
+	ZoneLeast int           // targets that a vantage must see in a zone to say anything of it; 3; 0: no zone is read
+	ZoneBad   float64       // a zone is bad from this share of failing targets …; 80
+	ZoneFine  float64       // … and well up to this; 20
 }
 
 // Equal reports whether two configurations are the same in everything.

@@ -42,6 +42,9 @@ func TestEachRule(t *testing.T) {
 	view := func(f func(*ServiceView)) func(*Outlook, *ServiceView) {
 		return func(_ *Outlook, v *ServiceView) { f(v) }
 	}
+	zone := func(r Reading) func(*Outlook, *ServiceView) {
+		return func(o *Outlook, v *ServiceView) { o.Zones, v.Members[0].Zone = []Reading{0, r}, 1 }
+	}
 	later := testNow + 1
 	cases := []struct {
 		want   Reason // "" is admitted
@@ -51,6 +54,8 @@ func TestEachRule(t *testing.T) {
 		{Unsynced, gate(Unsynced)},
 		{Unsynced, view(func(v *ServiceView) { v.Listed = false })},
 		{Stale, view(func(v *ServiceView) { v.Stale = true })},
+		{Standby, gate(Standby)},
+		{NoQuorum, gate(NoQuorum)},
 		{LostJournal, gate(LostJournal)},
 		{Frozen, gate(Frozen)},
 		{Thawing, gate(Thawing)},
@@ -64,14 +69,25 @@ func TestEachRule(t *testing.T) {
 		{ForeignOut, member(func(m *Member) { m.Foreign = true })},
 		{OwnerAnswered, member(func(m *Member) { m.Yield = later })},
 		{Contended, member(func(m *Member) { m.Contended = later })},
+		{OwnerWrites, view(func(v *ServiceView) { v.OwnerWrites = true })},
+		{Deploying, view(func(v *ServiceView) { v.Deploying = true })},
 		{CallFailed, member(func(m *Member) { m.NotUntil = later })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.NotProbeable })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.AddressRefused })},
+		{Isolated, zone(ZoneIsolated)},
+		{PathFault, zone(ZonePath)},
+		{"", zone(ZoneNormal)},
 		{PathUnproven, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.PathUnproven })},
 		{CheckUnproven, view(func(v *ServiceView) { v.Armed = false })},
 		{NeverPassed, member(func(m *Member) { m.Ever = false })},
 		{WarmUp, func(o *Outlook, _ *ServiceView) { o.WarmSince = testNow - 1 }},
 		{TargetWarmUp, member(func(m *Member) { m.Probes = 4 })},
+		{SharedDependency, view(func(v *ServiceView) {
+			for i := range v.Members {
+				v.Members[i].Reports = true
+			}
+			v.Members[0].Bad, v.BadElsewhere = 1, 1
+		})},
 		{FailOpen, view(func(v *ServiceView) {
 			for i := range 6 {
 				v.Members[i].Last = health.Fail
@@ -173,10 +189,11 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("a newcomer: %+v", ds)
 	}
 	for name, change := range map[string]func(*ServiceView){
-		"after one failure":    func(v *ServiceView) { v.Members[0].Fails = 1 },
-		"on silence":           func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
-		"that is trusted":      func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
-		"that was here before": func(v *ServiceView) { v.Members[0].New = false },
+		"after one failure":     func(v *ServiceView) { v.Members[0].Fails = 1 },
+		"on silence":            func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
+		"that is trusted":       func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
+		"that was here before":  func(v *ServiceView) { v.Members[0].New = false },
+		"that passes elsewhere": func(v *ServiceView) { v.Members[0].Vouched = true },
 	} {
 		v := service(newcomers(1, 4)...)
 		change(&v)

@@ -93,7 +93,10 @@ func (a *attempt) answer(conn *net.TCPConn, stream io.Reader, asked time.Time) {
 	}
 	limit.N += maxBodyWire
 	a.phases.Status = resp.StatusCode
-	rest := a.judge(resp)
+	rest, read := a.judge(resp)
+	if rest != nil && isJSON(resp.Header.Get("Content-Type")) {
+		a.obs.Dependencies = a.listed(conn, read, rest)
+	}
 	if rest == nil || !a.closedFirst(conn, stream, rest) {
 		abandon(conn)
 		return
@@ -114,26 +117,26 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 }
 
 // judge completes the observation. It returns what is left to read of the
-// body, nil if that is not worth the wait.
-func (a *attempt) judge(resp *http.Response) io.Reader {
+// body, nil if that is not worth the wait, and what was read of it.
+func (a *attempt) judge(resp *http.Response) (rest io.Reader, read []byte) {
 	pr := &a.target.Check.Probe
 	if !expected(pr.Status, resp.StatusCode) {
 		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
-		return resp.Body
+		return resp.Body, nil
 	}
 	if pr.Contains == "" {
 		a.pass("HTTP " + strconv.Itoa(resp.StatusCode))
-		return resp.Body
+		return resp.Body, nil
 	}
 	body := make([]byte, 0, 1024)
 	found, err := readUntil(resp.Body, &body, []byte(pr.Contains))
 	switch {
 	case found:
 		a.pass("HTTP " + strconv.Itoa(resp.StatusCode) + ", the expected text is there")
-		return resp.Body
+		return resp.Body, body
 	case err == nil || err == io.EOF:
 		a.fail(health.BadBody, fmt.Sprintf("HTTP %d, the expected text is not in the first %d bytes of the body", resp.StatusCode, len(body)))
-		return nil
+		return nil, nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body ends after %d bytes, before its announced length", resp.StatusCode, len(body)))
 	case faultOf(a.ctx, a.addr.Addr(), err).cause == health.LocalFault:
@@ -141,7 +144,7 @@ func (a *attempt) judge(resp *http.Response) io.Reader {
 	default:
 		a.broke("read the body", err)
 	}
-	return nil
+	return nil, nil
 }
 
 // readUntil appends the body to buf until it contains text, maxBody bytes are

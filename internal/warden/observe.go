@@ -25,6 +25,10 @@ func (w *Warden) observe(o health.Observation) {
 		sl.detail = o.Detail
 	}
 	w.countFailing(i, before, o)
+	w.reconsider(i)
+	if len(o.Dependencies) > 0 || sl.lists {
+		w.depends(s, i, &o)
+	}
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}
@@ -61,7 +65,7 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 		w.setFailing(i, false)
 	case health.Fail:
 		if !w.slots[i].failing && before.Ever {
-			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
+			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc, Zone: int(w.zones.of[i])})
 			w.onset = true
 		}
 		w.setFailing(i, true)

@@ -37,8 +37,8 @@ func (w *Warden) Snapshot(now health.Instant) *Snapshot {
 	if w.frozen.until > now {
 		out.Frozen, out.FrozenBy = w.wall(w.frozen.until), w.frozen.by
 	}
-	if w.doubted > now {
-		out.Doubt = w.doubt
+	if w.outlook.DoubtUntil > now {
+		out.Doubt = w.outlook.Doubt
 	}
 	oldest := health.Never
 	for i, s := range w.services {
@@ -85,7 +85,7 @@ func (w *Warden) draw(s *service) *ServicePage {
 	v := w.view(s)
 	c := policy.Count(&v)
 	p := &ServicePage{
-		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.blocked,
+		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.lacks(),
 		HealthCheck: s.found.HealthCheck, Check: CheckLine(s.cfg.Check), CheckArmed: s.armed,
 		Listed: w.wall(s.listed), Gates: w.serviceGates(s), N: c.N, OutCount: c.Out,
 		Ever: c.Ever, PastLine: c.PastLine, Instances: make([]InstanceLine, 0, len(s.members)),
@@ -125,7 +125,10 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 			out = append(out, r)
 		}
 	}
-	gate(s.blocked != policy.NoReason, s.blocked)
+	gate(s.lacks() != policy.NoReason, s.lacks())
+	gate(s.owned.writes, policy.OwnerWrites)
+	gate(s.owned.deploying, policy.Deploying)
+	gate(s.needs != nil && s.needs.latched() != 0, policy.SharedDependency)
 	gate(s.listed == 0 || s.hollow && len(s.members) > 0, policy.Unsynced)
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)

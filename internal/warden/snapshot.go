@@ -94,18 +94,24 @@ type Explanation struct {
 	LastProbe   int64            // wall
 	Verdict     health.Status
 	Votes       []ExplainedVote
-	Rules       []ExplainedRule // all rules, in order, with what each says now
-	Entry       *lever.Entry    // the open journal entry, if any
+	Rules       []ExplainedRule     // all rules, in order, with what each says now
+	Entry       *lever.Entry        // the open journal entry, if any
+	Owner       health.EvidenceKind // what its owner says …
+	OwnerSource string              // … and which: of several, the worst
 	Attributes  health.Attributes
 	N, OutCount int
 	Passing     int
 	Ever        int
 }
 
-// ExplainedVote is one vantage's vote.
+// ExplainedVote is one vantage's vote, our own first.
 type ExplainedVote struct {
 	Checker, Zone string
 	Status        health.Status
+	Last          health.Outcome // its latest observation
+	Cause         health.Cause
+	Abstains      bool // it doubts itself: its accusations do not count
+	Heard         bool // lately and completely: otherwise it has no vote
 }
 
 // ExplainedRule is what one rule says of removing the instance now.
