@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -102,6 +103,11 @@ func (y *eye) told(e warden.Event) {
 		}
 		y.wall = base
 	case warden.Loaded:
+		for i := range e.Entries {
+			if x := &e.Entries[i]; x.Phase == lever.Returned {
+				y.heard.back[key{x.Service.ID, x.Instance}] = y.now() // by whoever led before
+			}
+		}
 		if f := e.Memory.Freeze; f != nil {
 			y.frozen = y.now() + time.Duration(f.Until-y.p.clock().Wall)
 		}

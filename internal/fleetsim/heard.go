@@ -14,6 +14,7 @@ import (
 type heard struct {
 	words   map[key]told                   // looked up only
 	of      map[string]warden.ServiceOwned // by service id
+	ofAt    map[string]time.Duration       // when that was said, by service id
 	at      map[string]time.Duration       // the latest word, by service id
 	running map[key]time.Duration          // when it was said last that it runs, and for when
 	back    map[key]time.Duration          // when we registered it again
@@ -29,7 +30,7 @@ type told struct {
 }
 
 func newHeard() heard {
-	return heard{words: map[key]told{}, of: map[string]warden.ServiceOwned{}, at: map[string]time.Duration{},
+	return heard{words: map[key]told{}, of: map[string]warden.ServiceOwned{}, ofAt: map[string]time.Duration{}, at: map[string]time.Duration{},
 		running: map[key]time.Duration{}, back: map[key]time.Duration{}, asked: map[key]bool{}}
 }
 
@@ -48,7 +49,7 @@ func (h *heard) evidence(p *process, e warden.Evidenced) {
 }
 
 func (h *heard) owned(p *process, e warden.ServiceOwned) {
-	h.of[e.Service], h.at[e.Service] = e, p.c.s.now
+	h.of[e.Service], h.at[e.Service], h.ofAt[e.Service] = e, p.c.s.now, p.c.s.now
 }
 
 // speaks reports whether an owner of a service spoke in the last three polls.
@@ -91,7 +92,7 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		}
 		return true
 	}
-	if speaks && len(of.Deployments) > 1 && !e.Waiting {
+	if y.now()-y.heard.ofAt[svc.ID] <= 3*y.j.s.story.Settings.Poll && len(of.Deployments) > 1 && !e.Waiting {
 		y.fail("%s in a deploy", what)
 	}
 	if e.Reason == policy.Draining {

@@ -49,14 +49,16 @@ func (y *eye) sends(c lever.Call) {
 		y.fail("%s before any registration of ours succeeded in its service", what)
 	}
 	if removes && entry != nil {
-		if k := (key{svc.ID, c.Instance}); !y.j.sent[k] { // else it repeats a write that did not stick
+		k := key{svc.ID, c.Instance}
+		repeats := y.j.sent[k] // a write that did not stick
+		if !repeats {
 			y.j.sent[k] = true
 			if !y.owner(svc, cfg, what, entry) {
 				y.evidence(svc, cfg, what, c.Instance, entry)
 				y.looks(svc, what, c.Instance)
 			}
 		}
-		y.fleet(svc, what, gone)
+		y.fleet(svc, what, gone, repeats)
 		if !gone {
 			y.line(svc, cfg, what, c.Instance)
 		}
@@ -77,7 +79,7 @@ func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, 
 	x, waiting, batch := y.sight(key{svc.ID, id}), e.Waiting, e.Reason == policy.Zone
 	held := y.now() - x.fallAt
 	switch {
-	case y.wronged(x, id):
+	case !batch && y.wronged(x, id):
 		y.fail("%s, which has served well since before it seemed to fail", what)
 	case x.last == health.Pass:
 		y.fail("%s, whose latest observation is a pass", what)
@@ -125,7 +127,7 @@ func (y *eye) everPassed(svc *service, id string) bool {
 }
 
 // fleet checks what withholds removals everywhere.
-func (y *eye) fleet(svc *service, what string, gone bool) {
+func (y *eye) fleet(svc *service, what string, gone, repeats bool) {
 	s := y.j.s
 	stale := s.story.Settings.staleAfter()
 	k := y.known[svc.ID]
@@ -141,7 +143,7 @@ func (y *eye) fleet(svc *service, what string, gone bool) {
 		y.fail("%s on a listing that is %s old", what, s.now-k.at)
 	case s.now < y.doubt && !gone:
 		y.fail("%s while the checker doubts itself", what)
-	case s.now < y.frozen:
+	case s.now < y.frozen && !repeats:
 		y.fail("%s while frozen", what)
 	case y.retiring:
 		y.fail("%s while retiring", what)

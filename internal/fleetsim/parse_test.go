@@ -125,6 +125,20 @@ run 40s
 	}
 }
 
+// TestExpectHere: what is expected here holds with the script's own seed; with
+// another it is not asked.
+func TestExpectHere(t *testing.T) {
+	story, err := Parse("s", "config seed=3\nservice shop/web instances=3\nrun 1m\nexpect here removed 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed, fails := range map[uint64]int{3: 1, 4: 0} {
+		if r, err := Run(story.WithSeed(seed)); err != nil || len(r.Failures) != fails {
+			t.Errorf("seed %d: %q, %v; want %d failures", seed, r.Failures, err, fails)
+		}
+	}
+}
+
 // TestRunWithoutLength: a story that lasts no time is no story.
 func TestRunWithoutLength(t *testing.T) {
 	if _, err := Run(Story{Name: "nothing"}); err == nil || err.Error() != `nothing: the story has no length: it needs a line like "run 10m"` {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -57,6 +58,19 @@ type expectation struct {
 	line  int
 	text  string
 	fails func(*sim) string // "" if it holds
+}
+
+// Configured is the same story under another configuration of the mind: its
+// checks, limits, modes and how often the registry is listed. The fleet, the
+// vantages and the registry's own pace stay the story's.
+func (st Story) Configured(c warden.Config) Story {
+	st.Settings.Service, st.Settings.Fleet, st.Settings.Scope, st.Settings.Poll = c.Default, c.Fleet, c.Scope, c.Poll
+	st.Services = slices.Clone(st.Services)
+	for k := range st.Services {
+		svc := &st.Services[k]
+		svc.Config = c.Resolve(health.Service{Namespace: svc.Namespace, Name: svc.Name})
+	}
+	return st
 }
 
 // WithSeed is the same story with other chances.

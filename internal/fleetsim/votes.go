@@ -25,9 +25,14 @@ func (p *process) cast(c warden.Cast) {
 }
 
 // repeat says now and again that all still holds, where nothing else was said.
+// One that comes late says nothing: the process stood still, and what it thought
+// before that is to be thought anew first.
 func (p *process) repeat() {
-	p.after(min(voteEvery, p.c.s.story.Settings.Service.Check.Interval/5), func() {
-		if t := &p.post; t.seq > 0 && t.seq == t.quiet {
+	every := min(voteEvery, p.c.s.story.Settings.Service.Check.Interval/5)
+	due := p.instant().Add(every)
+	p.after(every, func() {
+		late := p.instant() > due.Add(every)
+		if t := &p.post; t.seq > 0 && t.seq == t.quiet && !late {
 			p.send(warden.Voted{})
 		}
 		p.post.quiet = p.post.seq

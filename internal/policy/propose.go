@@ -166,6 +166,9 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone, m.OutFor == UndoResurrection:
+		if r := firstRule(gates, s); r != nil && !m.Pending {
+			p.propose(v, i, Cancel, r.reason, NoReason)
+		}
 	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
 		p.propose(v, i, Cancel, OwnerRuns, NoReason)
 	case !ByOwner(m.OutFor) && (m.Pending && well || !m.Pending && m.Last == health.Pass):
