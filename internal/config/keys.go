@@ -118,7 +118,7 @@ func targetKeys() []key {
 
 func vantageKeys() []key {
 	return []key{
-		{name: "count", def: "1", value: vantageCount(), doc: "How many mapwardens look at the same services. This release has one."},
+		{name: "count", def: "1", value: vantageCount(), doc: "How many mapwardens look at the same services. This release has one, whose defaults on AWS are therefore stricter: `check.fall`, `safety.removals_soft`."},
 		{name: "zone", value: text("availability zone", func(d *draft) *string { return &d.file.Zone }, checkZone),
 			doc: "The availability zone that this one looks from, as in `eu-west-1a`."},
 		{name: "quorum", def: "majority", value: quorumRule(),
@@ -197,7 +197,7 @@ func checkKeys() []key {
 			doc: "Of a whole probe, from connect to answer; at most the interval. Left out, not longer than the interval."},
 		{name: "confirm", def: "2s", value: duration(10*time.Millisecond, time.Hour, check(func(c *health.Check) *time.Duration { return &c.Confirm })),
 			doc: "The spacing of probes after a first failure, start to start, until the status is settled; at most the interval. Left out, not longer than the interval."},
-		{name: "fall", def: "4", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Fall = n }),
+		{name: "fall", def: "8", elsewhere: "4", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Fall = n }),
 			doc: "A target is unhealthy on its 4th failure in a row."},
 		{name: "rise", def: "2", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Rise = n }),
 			doc: "An unhealthy target is healthy on its 2nd pass in a row; its very first pass counts at once."},
@@ -250,6 +250,8 @@ func safetyKeys() []key {
 			doc: "While fewer than this share pass, nothing is removed: it is not the instance."},
 		{name: "removals", def: "1/10s", value: rate(func(d *draft) *policy.Rate { return &d.service.Policy.Removals }),
 			doc: "Removals per service."},
+		{name: "removals_soft", def: "1/5m", elsewhere: "none", value: ownRate(func(d *draft) *policy.Rate { return &d.service.Policy.RemovalsSoft }),
+			doc: "Of them, those on soft evidence; `none` sets no limit of its own. With one vantage on AWS nobody can contradict it."},
 		{name: "removals_global", def: "1%/1m", fleet: true, value: fraction(func(d *draft) *policy.Fraction { return &d.file.Fleet.RemovalsGlobal }),
 			doc: "Removals over all services, as a share of all instances; at least two in that time."},
 		{name: "restores", def: "1/1s", value: rate(func(d *draft) *policy.Rate { return &d.service.Policy.Restores }),

@@ -65,7 +65,9 @@ func base(kind RegistryKind) File {
 		Quorum: quorum.Rule{Kind: quorum.Majority, Count: 1},
 		Pace:   lever.Pace{}.WithDefaults(),
 	}
-	if kind != AWS {
+	if kind == AWS {
+		solo(&f.Defaults)
+	} else {
 		f.Defaults.Policy.WarmUp = time.Minute
 		f.Defaults.Policy.Prove = 0
 		f.Defaults.Policy.RestoreUnproven = 0
@@ -73,6 +75,15 @@ func base(kind RegistryKind) File {
 	}
 	f.settle()
 	return f
+}
+
+// solo are the stricter defaults of one vantage on AWS, where nobody can
+// contradict it: twice as many failures in a row, which outlasts nearly every
+// pause of a target, and on soft evidence no more than one removal of a service
+// in five minutes, time enough for somebody to look.
+func solo(s *warden.ServiceConfig) {
+	s.Check.Fall *= 2
+	s.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 
 // settle derives what follows from other settings.

@@ -38,9 +38,10 @@ type Settings struct {
 // Vantage is one checker of a story, and where it stands.
 type Vantage struct{ Name, Zone string }
 
-// profiles are sets of defaults: those on AWS, those elsewhere, and those of
-// the demo, a tenth of the latter.
-var profiles = []string{"aws", "local", "demo"}
+// profiles are sets of defaults: those on AWS with one vantage, those elsewhere,
+// the latter with the stricter ones of a vantage alone, and those of the demo, a
+// tenth of local.
+var profiles = []string{"aws", "local", "solo", "demo"}
 
 // profile returns the settings of a profile.
 func profile(name string) (Settings, bool) {
@@ -76,7 +77,10 @@ func profile(name string) (Settings, bool) {
 		Vantages: []Vantage{{"a", "a"}}, Lease: 10 * time.Second,
 	}
 	switch name {
+	case "solo":
+		s.solo()
 	case "aws":
+		s.solo()
 		p := &s.Service.Policy
 		p.WarmUp, p.Prove, p.RestoreUnproven = 5*time.Minute, 10*time.Minute, 10*time.Minute
 		p.Evidence = policy.EvidenceOwner
@@ -87,12 +91,18 @@ func profile(name string) (Settings, bool) {
 	return s, true
 }
 
+// solo are the stricter defaults of one vantage on AWS.
+func (s *Settings) solo() {
+	s.Service.Check.Fall *= 2
+	s.Service.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
+}
+
 // hasten divides every duration by n, as the demo does.
 func (s *Settings) hasten(n time.Duration) {
 	c, p, f := &s.Service.Check, &s.Service.Policy, &s.Fleet
 	for _, d := range []*time.Duration{
 		&c.Interval, &c.Timeout, &c.Confirm, &c.Grace,
-		&p.Removals.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
+		&p.Removals.Per, &p.RemovalsSoft.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
 		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow, &f.ZoneFor,
 		&s.Poll, &s.CustomDelay, &s.Lease,
 	} {
@@ -171,6 +181,7 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"max_out_hard":     percent(func(c *warden.ServiceConfig) *float64 { return &c.Policy.MaxOutHard }),
 	"fail_open":        percent(func(c *warden.ServiceConfig) *float64 { return &c.Policy.FailOpen }),
 	"removals":         rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.Removals }),
+	"removals_soft":    rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.RemovalsSoft }),
 	"restores":         rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.Restores }),
 	"warmup":           span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.WarmUp }),
 	"prove":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Prove }),

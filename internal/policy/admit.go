@@ -11,6 +11,7 @@ import (
 // Bank holds what removals have spent. The zero Bank is full.
 type Bank struct {
 	Services []health.Instant // by ServiceView.Index: when the next removal is free
+	Soft     []health.Instant // by ServiceView.Index: when the next removal on soft evidence is free
 	Returns  []health.Instant // by ServiceView.Index: when the next mass return is free
 	Global   []health.Instant // removals within RemovalsGlobal.Per, oldest first
 	Recent   []health.Instant // removals within StormWindow, oldest first
@@ -108,7 +109,7 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 		b.Storm = true
 		return Storm
 	}
-	if b.free(b.Services, p.Service) > now {
+	if b.free(b.Services, p.Service) > now || p.limitedSoft() && b.free(b.Soft, p.Service) > now {
 		return Velocity
 	}
 	if len(b.Global) >= f.RemovalsGlobal.of(o.Targets) {
@@ -153,10 +154,20 @@ func (b Bank) spend(p Proposal, now health.Instant) Bank {
 	case p.Action == Remove && p.Class != health.Gone && !p.Batch:
 		b.Services = grow(b.Services)
 		b.Services[p.Service] = now.Add(p.Config.Removals.every())
+		if p.limitedSoft() {
+			b.Soft = grow(b.Soft)
+			b.Soft[p.Service] = now.Add(p.Config.RemovalsSoft.every())
+		}
 		b.Global = append(b.Global, now)
 		b.Recent = append(b.Recent, now)
 	}
 	return b
+}
+
+// limitedSoft reports whether a removal counts against the rate of those on
+// soft evidence.
+func (p *Proposal) limitedSoft() bool {
+	return p.Action == Remove && p.Class == health.Soft && p.Config.RemovalsSoft.N > 0
 }
 
 // every is the spacing that keeps a rate.
@@ -175,6 +186,9 @@ func (b Bank) NextFree(p Proposal, o Outlook, f FleetConfig, now health.Instant)
 		at = b.free(b.Returns, p.Service)
 	} else {
 		at = b.free(b.Services, p.Service)
+		if p.limitedSoft() {
+			at = max(at, b.free(b.Soft, p.Service))
+		}
 		if n := len(b.Global) - f.RemovalsGlobal.of(o.Targets); n >= 0 {
 			at = max(at, b.Global[n].Add(f.RemovalsGlobal.Per))
 		}

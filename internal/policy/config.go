@@ -68,11 +68,12 @@ const (
 type Config struct {
 	Mode Mode
 
-	MaxOut     float64 // percent, soft evidence; 20
-	MaxOutHard float64 // percent, hard evidence; 50
-	FailOpen   float64 // percent of those that ever passed; 50
-	Removals   Rate    // per service; 1 per 10s
-	Restores   Rate    // when everything is returned at once; 1 per 1s
+	MaxOut       float64 // percent, soft evidence; 20
+	MaxOutHard   float64 // percent, hard evidence; 50
+	FailOpen     float64 // percent of those that ever passed; 50
+	Removals     Rate    // per service; 1 per 10s
+	RemovalsSoft Rate    // of them on soft evidence; N 0 is no limit of its own; 1 per 5m with one vantage on AWS
+	Restores     Rate    // when everything is returned at once; 1 per 1s
 
 	WarmUp       time.Duration // since start; 5m on AWS, 60s elsewhere
 	WarmUpProbes int           // own probes of the target; 5
@@ -120,7 +121,7 @@ type FleetConfig struct {
 func (c Config) Equal(d Config) bool {
 	return c.Mode == d.Mode &&
 		c.MaxOut == d.MaxOut && c.MaxOutHard == d.MaxOutHard && c.FailOpen == d.FailOpen &&
-		c.Removals == d.Removals && c.Restores == d.Restores &&
+		c.Removals == d.Removals && c.RemovalsSoft == d.RemovalsSoft && c.Restores == d.Restores &&
 		c.WarmUp == d.WarmUp && c.WarmUpProbes == d.WarmUpProbes && c.Prove == d.Prove && c.Hold == d.Hold &&
 		c.Admission == d.Admission && c.Evidence == d.Evidence &&
 		c.RestoreUnproven == d.RestoreUnproven && c.GoneLast == d.GoneLast &&

@@ -36,7 +36,7 @@ func (f fleet) proposals() (ps []Proposal) {
 
 // clone of a bank, as Admit takes its bank over.
 func (b Bank) clone() Bank {
-	b.Services, b.Returns = slices.Clone(b.Services), slices.Clone(b.Returns)
+	b.Services, b.Soft, b.Returns = slices.Clone(b.Services), slices.Clone(b.Soft), slices.Clone(b.Returns)
 	b.Recent, b.Global = slices.Clone(b.Recent), slices.Clone(b.Global)
 	return b
 }

@@ -273,3 +273,41 @@ func TestAsk(t *testing.T) {
 		t.Errorf("withheld by %v, want %v", withheld, want)
 	}
 }
+
+// TestSoftRemovalsAreSlower: on soft evidence a service waits for its own rate,
+// too; hard evidence neither waits for it nor spends it.
+func TestSoftRemovalsAreSlower(t *testing.T) {
+	v := service(crowd(40, health.BadStatus)...)
+	v.Config.RemovalsSoft = Rate{1, 5 * time.Minute}
+	v.Members[1] = failing(Member{Target: health.NewHandle(1, 1), Tie: 1}, health.Refused)
+	v.Members[2] = failing(Member{Target: health.NewHandle(2, 1), Tie: 2}, health.BadBody)
+	f := testFleet()
+	f.RemovalsGlobal.Least = 100
+	b, now, gone := Bank{}, testNow, map[int]health.Instant{}
+	for range 80 {
+		var ds []Decision
+		b, ds = Admit(b, Propose(warm, v, now).Proposals, warm, f, now)
+		for _, d := range ds {
+			switch {
+			case d.Admitted:
+				gone[d.Member], v.Members[d.Member].Ours = now, true
+			case d.Why == Velocity && b.NextFree(d.Proposal, warm, f, now) <= now:
+				t.Fatalf("withheld by velocity, and free at once: %+v", d)
+			}
+		}
+		now = now.Add(5 * time.Second)
+		for i := range v.Members {
+			v.Members[i].LastAt = now - 1
+		}
+	}
+	if len(gone) != 3 {
+		t.Fatalf("removed %v", gone)
+	}
+	first, second := min(gone[0], gone[2]), max(gone[0], gone[2])
+	if apart := second.Sub(first); apart < 5*time.Minute || apart > 6*time.Minute {
+		t.Errorf("two on soft evidence are %s apart", apart)
+	}
+	if late := gone[1].Sub(testNow); late > 15*time.Second {
+		t.Errorf("the one on hard evidence waited for %s", late)
+	}
+}
