@@ -56,13 +56,16 @@ func (j *judge) sends(p *process, c lever.Call) {
 // evidence checks what the removal of one instance rests on.
 func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
 	x := j.sight(key{svc.ID, id})
-	held := j.s.now - x.fallAt
+	held, gray := j.s.now-x.fallAt, x.grayAt > 0 && !waiting
+	if gray && (x.fallAt == 0 || x.grayAt < x.fallAt) {
+		held = j.s.now - x.grayAt
+	}
 	switch {
 	case j.wronged(x, id):
 		j.fail("%s, which has served well since before it seemed to fail", what)
-	case x.last == health.Pass:
+	case !gray && x.last == health.Pass:
 		j.fail("%s, whose latest observation is a pass", what)
-	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
+	case !gray && (x.run < 2 || !waiting && x.run < cfg.Check.Fall):
 		j.fail("%s after %d failures", what, x.run)
 	case waiting:
 	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
@@ -199,7 +202,11 @@ func (j *judge) line(p *process, svc *service, cfg warden.ServiceConfig, what, i
 // looks checks that every other instance was looked at since this one began to
 // fail (rule 6).
 func (j *judge) looks(p *process, svc *service, what, id string) {
-	since := j.sight(key{svc.ID, id}).since
+	x := j.sight(key{svc.ID, id})
+	since := x.since
+	if x.grayAt > 0 {
+		since = min(since, x.grayAt)
+	}
 	for _, other := range j.members(p, svc, false) {
 		if x := j.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
 			j.fail("%s, and %s was not looked at since it began to fail", what, other)

@@ -109,10 +109,16 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				}
 				m := v.Members[d.Member]
 				warming := testNow < f.o.WarmSince.Add(v.Config.WarmUp)
-				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || m.Fails < v.Fall || f.bank.Storm && !calm(f.o)) {
+				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || f.bank.Storm && !calm(f.o)) {
 					t.Fatalf("removed too early: %+v", m)
 				}
-				if m.Last != health.Fail || m.Foreign || m.Other || m.Busy {
+				switch {
+				case d.Reason == Gray && (!m.Gray || m.Verdict != health.Unhealthy || m.Last == health.Indeterminate):
+					t.Fatalf("removed as gray: %+v", m)
+				case d.Reason == Failing && (m.Fails < v.Fall || m.Last != health.Fail), d.Reason == NeverReady && m.Last != health.Fail:
+					t.Fatalf("removed too early: %+v", m)
+				}
+				if m.Foreign || m.Other || m.Busy {
 					t.Fatalf("removed: %+v", m)
 				}
 			}

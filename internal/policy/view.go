@@ -18,6 +18,7 @@ type Member struct {
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
 	Gone      bool // the owner says that it has stopped
+	Gray      bool // it fails now and then, or was removed for that and is not known to be well
 	Fails     int  // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
@@ -36,7 +37,7 @@ type Member struct {
 	Other    bool          // of another account: counts, is never written
 	InitDown bool          // UNHEALTHY since its registration, and never passed
 	Ours     bool          // an open entry says that it is out because of us
-	OutFor   Reason        // … and why
+	OutFor   Reason        // why it is out, would be (mode observe), or is being removed
 	OutSince health.Instant
 	HeldOut  bool // out by admission
 
@@ -76,12 +77,30 @@ func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
 }
 
-// class of the evidence against it.
-func (m *Member) class() health.Class {
-	if m.Gone {
+// class of the evidence for taking it out because of why. What its latest
+// failure was says nothing of one that fails now and then.
+func (m *Member) class(why Reason) health.Class {
+	switch {
+	case m.Gone:
 		return health.Gone
+	case why == Gray:
+		return health.Soft
 	}
 	return m.Cause.Class()
+}
+
+// sound reports whether a member that passes can be counted on: what may be
+// taken out though it passes must not be what another removal relies on.
+func (m *Member) sound() bool { return !m.Gray }
+
+// cleared reports whether what its removal under way rests on holds no more: a
+// pass before the call, the verdict after it. A gray one passes often, so only
+// the verdict clears it.
+func (m *Member) cleared() bool {
+	if m.Pending || m.OutFor == Gray {
+		return m.Verdict == health.Healthy
+	}
+	return m.Last == health.Pass
 }
 
 // ServiceView is one service as policy sees it.

@@ -47,6 +47,9 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 		entry := *sl.entry
 		e.Entry = &entry
 	}
+	if st.Gray {
+		e.NowAndThen = nowAndThen(*st, s.cfg.Check.Gray)
+	}
 	e.Summary = summary(e)
 	return e, true
 }
@@ -78,6 +81,9 @@ func summary(e Explanation) string {
 		seen = fmt.Sprintf("it failed %s (%s; %d make it unhealthy)", inARow(e.Fails), l.Cause, e.Fall)
 	case l.Outcome == health.Indeterminate:
 		seen = fmt.Sprintf("NOT CHECKED: %s", l.Cause)
+	}
+	if e.NowAndThen != "" {
+		seen += "; it fails now and then: " + e.NowAndThen
 	}
 	would := ""
 	if l.Shadow {

@@ -67,6 +67,7 @@ type slot struct {
 	entry    *lever.Entry // open journal entry, as last stored
 	job      *job
 	outAt    health.Instant // since when it is out because of us, on our clock
+	outFor   policy.Reason  // mode observe: why it would be out
 	seenOut  int            // complete listings in a row that show it though it is out
 	moved    bool           // the latest listing shows another incarnation
 	gone     int            // complete listings in a row that lack it though it is back

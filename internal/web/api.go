@@ -82,7 +82,8 @@ type Instance struct {
 	Reason     policy.Reason `json:"reason,omitempty"`
 	Shadow     bool          `json:"shadow"` // mode observe: the standing is what would be
 	Since      *time.Time    `json:"since,omitempty"`
-	Problem    bool          `json:"problem"` // worth a look: it does not simply pass and serve
+	Flags      []string      `json:"flags,omitempty"` // what else is worth knowing
+	Problem    bool          `json:"problem"`         // worth a look: it does not simply pass and serve
 }
 
 // Services answers GET /api/v1/services.

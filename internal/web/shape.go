@@ -117,7 +117,7 @@ func instanceOf(s health.Service, m policy.Mode, l warden.InstanceLine) Instance
 		Registry: l.Registry.String(), Status: l.Status.String(), Phase: l.Phase.String(),
 		Outcome: l.Outcome.String(), Cause: causeName(l.Cause),
 		Standing: l.Standing.String(), Reason: l.Reason, Shadow: l.Shadow, Since: wallTime(l.Since),
-		Problem: problem(m, l),
+		Flags: l.Flags.Names(), Problem: problem(m, l),
 	}
 }
 
