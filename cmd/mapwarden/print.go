@@ -128,6 +128,9 @@ func (a *app) printExplanation(e web.Explanation) {
 	if len(i.Flags) > 0 {
 		row("flags", "%s", strings.Join(i.Flags, ", "))
 	}
+	if e.Boot != "" {
+		row("boot", "%s, since %s", e.Boot, instant(e.BootSince))
+	}
 	for _, v := range e.Votes {
 		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), v.Status)
 	}

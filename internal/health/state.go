@@ -32,7 +32,8 @@ type State struct {
 // nothing but what was seen last. A failure run makes the target Unhealthy on
 // its Fall-th failure, and so do failures now and then (Gray); the first pass
 // of a target's life makes it Healthy at once, later ones on the Rise-th, but
-// a gray one not before it is Gray no more.
+// a gray one not before it is Gray no more. A target that says that it drains is
+// Draining, whatever else it answers, until it passes without saying so.
 func Step(s State, c Check, o Observation) (State, Transition) {
 	before := s
 	s.LastAt = o.End
@@ -55,6 +56,9 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 }
 
 func pass(s State, c Check, o Observation) State {
+	if s.Phase == Draining && !o.Draining { // it earns its way back from here on
+		s.Passes = 0
+	}
 	if s.Passes == 0 {
 		s.PassSince = o.Start
 	}
@@ -67,6 +71,9 @@ func pass(s State, c Check, o Observation) State {
 	}
 	s.Ever = true
 	s.Phase = Steady
+	if o.Draining {
+		s.Phase = Draining
+	}
 	return s
 }
 
@@ -82,6 +89,8 @@ func fail(s State, c Check, o Observation) State {
 		s.Status = Unhealthy
 	}
 	switch {
+	case o.Draining, s.Phase == Draining: // it has kept its word
+		s.Phase = Draining
 	case !s.Ever:
 		s.Phase = Starting
 	case s.Status == Unhealthy:

@@ -287,3 +287,30 @@ func TestRunsDoNotOverflow(t *testing.T) {
 		t.Errorf("%d failures, %s", s.Fails, s.Status)
 	}
 }
+
+// TestDraining: the word of a target holds, whatever it answers beside it, until
+// it passes without it.
+func TestDraining(t *testing.T) {
+	for _, c := range []struct {
+		word  string // capitals say that it drains
+		phase health.Phase
+	}{
+		{"pP", health.Draining}, {"pF", health.Draining}, {"pPf", health.Draining}, {"pPfffff", health.Draining},
+		{"pP-", health.Draining}, {"pPp", health.Steady}, {"pPfp", health.Steady}, {"F", health.Draining}, {"pPpf", health.Suspect},
+	} {
+		obs := letters(strings.ToLower(c.word))
+		for i := range obs {
+			obs[i].Draining = c.word[i] < 'a' && c.word[i] != '-'
+		}
+		s := walk(check, obs)
+		if s.Phase != c.phase {
+			t.Errorf("%s: %s, want %s", c.word, s.Phase, c.phase)
+		}
+		if c.word == "pPp" && (s.Passes != 1 || s.PassSince != obs[2].Start) {
+			t.Errorf("%s: %d passes without the word", c.word, s.Passes)
+		}
+		if c.phase == health.Draining && health.Rewarm(s).Phase != health.Draining {
+			t.Errorf("%s: a new warm-up forgets its word", c.word)
+		}
+	}
+}

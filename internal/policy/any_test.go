@@ -45,6 +45,9 @@ func anyMember(t *rapid.T, i int) Member {
 	if rapid.IntRange(0, 4).Draw(t, "gray") == 0 {
 		return gray(m)
 	}
+	if rapid.IntRange(0, 4).Draw(t, "draining") == 0 {
+		return draining(m)
+	}
 	m.Verdict = health.Status(rapid.IntRange(0, 2).Draw(t, "verdict"))
 	m.Last = health.Outcome(rapid.IntRange(0, 2).Draw(t, "last"))
 	m.Cause = health.Cause(rapid.IntRange(0, 18).Draw(t, "cause"))
@@ -63,9 +66,9 @@ func anyMember(t *rapid.T, i int) Member {
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
 	}
-	m.Gray = flag("is gray")
+	m.Gray, m.Draining = flag("is gray"), flag("drains")
 	if m.Ours || m.Removing || m.Memo.Shadow {
-		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray}).Draw(t, "out for")
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining}).Draw(t, "out for")
 	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}
@@ -86,6 +89,13 @@ func gray(m Member) Member {
 	m = well(m)
 	m.Verdict, m.Gray, m.Passes = health.Unhealthy, true, 1
 	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
+	return m
+}
+
+// draining is a member that passes and says that it is about to stop.
+func draining(m Member) Member {
+	m = well(m)
+	m.Draining = true
 	return m
 }
 

@@ -58,6 +58,8 @@ func wanted(s situation) (Action, Reason) {
 	switch {
 	case m.Gone:
 		return Remove, OwnerGone
+	case m.Draining && m.Ever:
+		return Remove, Draining
 	case m.Gray && m.Verdict == health.Unhealthy && m.Fails < s.v.Fall:
 		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
@@ -146,7 +148,7 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = m.Memo
 	switch {
 	case m.Returning:
-		if m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+		if (m.Last == health.Fail || m.Draining) && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone:
@@ -214,7 +216,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = Operator
 	case m.Gone:
 		return NoReason, NoReason, at
-	case st == Waiting && m.Last == health.Pass:
+	case st == Waiting && m.Last == health.Pass && !m.Draining:
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
@@ -245,10 +247,10 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	return why, withheld, at
 }
 
-// earned: enough passes, and over enough time (rule 12), of one that does not
-// fail now and then.
+// earned: enough passes, and over enough time (rule 12), of one that neither
+// fails now and then nor says that it drains.
 func earned(m *Member, c *Config) bool {
-	return !m.Gray && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+	return !m.Gray && !m.Draining && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the

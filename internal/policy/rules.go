@@ -98,7 +98,7 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
-			return s.v.Quarantine && s.now < s.holding.Add(s.v.Config.Hold)
+			return s.v.Quarantine && s.why != Draining && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
 	{14, DrillPending, admission, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
@@ -197,6 +197,6 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 		out = append(out, said)
 	}
 	share := Said{Rule: 7, Reason: Budget, Applies: !m.Gone, Says: "one more fits into the share that may be out"}
-	share.Withholds = share.Applies && !m.isOut() && c.Out+1 > allowance(&v.Config, m.class(s.why), s.action, c.N)
+	share.Withholds = share.Applies && !m.takenOut() && c.after(s.why, 0) > allowance(&v.Config, m.class(s.why), s.action, c.N)
 	return append(out, share)
 }

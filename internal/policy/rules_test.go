@@ -295,3 +295,36 @@ func TestGrayGoesThoughItPasses(t *testing.T) {
 		}
 	}
 }
+
+// TestDrainingGoesAtItsWord: without failures, a verdict or a hold, as hard
+// evidence; and while it is in, it counts as out for others.
+func TestDrainingGoesAtItsWord(t *testing.T) {
+	v := service(crowd(10, health.NoCause)...)
+	v.Quarantine = true
+	v.Members[0] = draining(v.Members[0])
+	v.Members[0].Memo = Memo{}
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != Draining || d.Class != health.Hard {
+		t.Errorf("%s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
+	}
+	v.Members[1], v.Members[2] = draining(v.Members[1]), draining(v.Members[2])
+	if c := Count(&v); c.Out != 3 || c.Draining != 3 {
+		t.Errorf("%d out, %d draining", c.Out, c.Draining)
+	}
+	v.Members[0] = failing(v.Members[0], health.BadStatus)
+	v.Members[0].Draining = false
+	if d := answer(t, warm, v); d.Why != Budget {
+		t.Errorf("soft evidence beside two that drain: %q", d.Why)
+	}
+	for i := range v.Members {
+		v.Members[i] = draining(v.Members[i])
+	}
+	for _, p := range Propose(warm, v, testNow).Proposals {
+		if p.Withheld != LastHealthy {
+			t.Errorf("all drain, and one is withheld by %q", p.Withheld)
+		}
+	}
+	v.Members[0].Ever = false
+	if p := Propose(warm, v, testNow).Proposals; len(p) != 9 {
+		t.Errorf("%d proposals with one that never passed", len(p))
+	}
+}

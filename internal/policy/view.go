@@ -19,6 +19,7 @@ type Member struct {
 	Cause     health.Cause
 	Gone      bool // the owner says that it has stopped
 	Gray      bool // it fails now and then, or was removed for that and is not known to be well
+	Draining  bool // it says itself that it is about to stop
 	Fails     int  // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
@@ -69,6 +70,11 @@ type Memo struct {
 
 // isOut: counts as out in the denominator (safety rule 5).
 func (m *Member) isOut() bool {
+	return m.takenOut() || m.Draining
+}
+
+// takenOut is isOut but for who is in and says that it drains.
+func (m *Member) takenOut() bool {
 	return m.Ours || m.Removing || m.Foreign || m.Registry == health.Unhealthy || m.Memo.Standing.IsOut()
 }
 
@@ -85,6 +91,8 @@ func (m *Member) class(why Reason) health.Class {
 		return health.Gone
 	case why == Gray:
 		return health.Soft
+	case why == Draining:
+		return health.Hard
 	}
 	return m.Cause.Class()
 }
@@ -95,9 +103,12 @@ func (m *Member) sound() bool { return !m.Gray }
 
 // cleared reports whether what its removal under way rests on holds no more: a
 // pass before the call, the verdict after it. A gray one passes often, so only
-// the verdict clears it.
+// the verdict clears it; one that drains has to take its word back.
 func (m *Member) cleared() bool {
-	if m.Pending || m.OutFor == Gray {
+	switch {
+	case m.OutFor == Draining:
+		return !m.Draining && m.Last == health.Pass
+	case m.Pending, m.OutFor == Gray:
 		return m.Verdict == health.Healthy
 	}
 	return m.Last == health.Pass
@@ -138,6 +149,7 @@ const (
 type Counts struct {
 	N        int // the denominator (rule 5)
 	Out      int // of N
+	Draining int // of Out: those that are in and say that they drain
 	Ever     int // ever passed, quarantined ones included
 	Passing  int // of Ever, by latest observation
 	Fails    int // latest observation failed, of all
@@ -153,6 +165,9 @@ func Count(v *ServiceView) Counts {
 		c.N++
 		if m.isOut() {
 			c.Out++
+		}
+		if m.Draining && !m.takenOut() {
+			c.Draining++
 		}
 		if m.Ever {
 			c.Ever++
@@ -171,6 +186,16 @@ func Count(v *ServiceView) Counts {
 	c.Out += v.Ghosts
 	c.PastLine = pastLine(c.Passing, c.Ever, v.Config.FailOpen)
 	return c
+}
+
+// after is how many are out once one more is taken out because of why. Who says
+// that it drains is out already, in what it counts for others: among its like
+// only those count that were taken out.
+func (c Counts) after(why Reason, taken int) int {
+	if why == Draining {
+		return c.Out - c.Draining + taken + 1
+	}
+	return c.Out + taken + 1
 }
 
 // pastLine is the fail-open line (rule 6). Where nobody ever passed there is

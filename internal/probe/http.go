@@ -117,6 +117,12 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 // body, nil if that is not worth the wait.
 func (a *attempt) judge(resp *http.Response) io.Reader {
 	pr := &a.target.Check.Probe
+	a.obs.Identity = identityOf(resp.Header)
+	if who := stranger(a.obs.Identity, a.target); who != "" {
+		a.fail(health.Stranger, "the answer comes from "+who)
+		return resp.Body
+	}
+	a.obs.Draining = drains(resp.Header)
 	if !expected(pr.Status, resp.StatusCode) {
 		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
 		return resp.Body

@@ -10,11 +10,13 @@ const (
 	Gray Flags = 1 << iota
 	// Flapping: it was removed at least twice within a day.
 	Flapping
+	// Draining: it says itself that it is about to stop.
+	Draining
 
-	lastFlag = Flapping
+	lastFlag = Draining
 )
 
-var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping"}
+var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping", Draining: "draining"}
 
 // Has reports whether a flag is set.
 func (f Flags) Has(g Flags) bool { return f&g != 0 }
@@ -39,6 +41,9 @@ func flags(sl *slot, st *health.State) (f Flags) {
 	}
 	if len(sl.removals) >= flapping {
 		f |= Flapping
+	}
+	if st.Phase == health.Draining {
+		f |= Draining
 	}
 	return f
 }

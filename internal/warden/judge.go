@@ -131,6 +131,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
+	m.Draining = st.Phase == health.Draining
 	if n := len(sl.removals); n > 0 {
 		m.LastRemoved = sl.removals[n-1]
 	}

@@ -26,6 +26,10 @@ func (w *Warden) observe(o health.Observation) {
 	if o.Outcome != before.Last || o.Cause != before.Cause {
 		sl.detail = o.Detail
 	}
+	if b := o.Identity.Boot; b != "" && b != sl.boot {
+		sl.boot, sl.bootAt = b, o.End
+		w.pages.touch(s.index)
+	}
 	w.countFailing(i, before, o)
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
@@ -66,7 +70,7 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 	case health.Pass:
 		w.setFailing(i, false)
 	case health.Fail:
-		if !w.slots[i].failing && before.Ever {
+		if !w.slots[i].failing && before.Ever && !o.Draining && before.Phase != health.Draining {
 			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
 			w.onset = true
 		}

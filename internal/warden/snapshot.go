@@ -92,6 +92,8 @@ type Explanation struct {
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
 	NowAndThen  string           // how often it fails, where it is gray
+	Boot        string           // the target's own boot id, where it names one …
+	BootSince   int64            // … wall: when it was first heard
 	LastDetail  string           // of the latest outcome that differed from the one before
 	LastProbe   int64            // wall
 	Verdict     health.Status

@@ -61,6 +61,8 @@ type slot struct {
 	served     bool // was not UNHEALTHY at some time, as far as anybody remembers
 	isNew      bool
 	first      health.Instant // first seen
+	boot       string         // the target's own boot id, "" where it names none …
+	bootAt     health.Instant // … and when it was first heard
 	detail     string         // of the latest outcome that differed from the one before
 	failing    bool           // counted in Warden.failing
 

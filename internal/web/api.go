@@ -112,7 +112,9 @@ type Explanation struct {
 	Passes     int               `json:"passes"` // in a row
 	Rise       int               `json:"rise"`
 	EverPassed bool              `json:"ever_passed"`
-	Recent     []string          `json:"recent"` // outcomes, newest first
+	Recent     []string          `json:"recent"`         // outcomes, newest first
+	Boot       string            `json:"boot,omitempty"` // the target's own boot id …
+	BootSince  *time.Time        `json:"boot_since,omitempty"`
 	LastDetail string            `json:"last_detail,omitempty"`
 	LastProbe  *time.Time        `json:"last_probe_at,omitempty"`
 	Verdict    string            `json:"verdict"`
