@@ -12,11 +12,13 @@ const (
 	Flapping
 	// Draining: it says itself that it is about to stop.
 	Draining
+	// Degraded: it passes, but slower than it used to.
+	Degraded
 
-	lastFlag = Draining
+	lastFlag = Degraded
 )
 
-var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping", Draining: "draining"}
+var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping", Draining: "draining", Degraded: "degraded"}
 
 // Has reports whether a flag is set.
 func (f Flags) Has(g Flags) bool { return f&g != 0 }
@@ -44,6 +46,9 @@ func flags(sl *slot, st *health.State) (f Flags) {
 	}
 	if st.Phase == health.Draining {
 		f |= Draining
+	}
+	if st.Degraded {
+		f |= Degraded
 	}
 	return f
 }

@@ -91,6 +91,7 @@ type Explanation struct {
 	Rise        int
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
+	Slowly      string           // how long it takes, where it is degraded
 	NowAndThen  string           // how often it fails, where it is gray
 	Parts       []health.Part    // of its latest probe, where the check has several
 	Boot        string           // the target's own boot id, where it names one …
