@@ -39,6 +39,7 @@ type Totals struct {
 	Foreign       int // UNHEALTHY in the registry, and not our doing
 	Quarantined   int // entries whose instance is off the registry
 	Jobs          int // procedures under way
+	Flagged       int // gray, flapping, draining or degraded, whatever they stand for
 }
 
 // ServicePage is one service in a Snapshot.
