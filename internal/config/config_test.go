@@ -378,8 +378,8 @@ func TestSolo(t *testing.T) {
 // A setting that somebody adds to the core has a default here, too.
 func TestNoSettingIsForgotten(t *testing.T) {
 	zero := map[string][]string{
-		"aws":      {"Mode", "Admission", "Evidence", "GoneLast"},
-		"embedded": {"Mode", "Admission", "GoneLast", "Prove", "RemovalsSoft", "RestoreUnproven"},
+		"aws":      {"Mode", "Admission", "Evidence", "GoneLast", "Startup"},
+		"embedded": {"Mode", "Startup", "Admission", "GoneLast", "Prove", "RemovalsSoft", "RestoreUnproven"},
 	}
 	for _, kind := range []RegistryKind{AWS, Embedded} {
 		f := base(kind)

@@ -98,7 +98,7 @@ func (e *engine) fire(s *slot, due health.Instant) {
 		return
 	}
 	s.running = true
-	o := health.Observation{Target: s.target.Handle, Due: due, Start: start}
+	o := health.Observation{Target: s.target.Handle, Due: due, Start: start, Startup: s.target.Startup}
 	if !s.target.Addr.IsValid() || s.target.Port == 0 {
 		o.Cause, o.Detail = health.NotProbeable, "no address or port"
 		e.p.after(0, func() { e.end(s, o) })
@@ -109,9 +109,11 @@ func (e *engine) fire(s *slot, due health.Instant) {
 		e.p.after(0, func() { e.end(s, o); e.lacks(d) })
 		return
 	}
-	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
-		r := e.p.c.s.fleet.answer(e.p.c, s.target.AddrPort(), s.target.Check.Probe.Path)
-		o.Outcome, o.Cause, o.Dependencies = r.outcome, r.cause, r.needs
+	usual := time.Millisecond + time.Duration(e.rng.Int64N(int64(9*time.Millisecond)))
+	takes := min(e.p.c.s.fleet.latency(s.target.AddrPort(), usual), s.target.Check.Timeout)
+	e.p.after(takes, func() {
+		r, parts := e.p.c.s.fleet.ask(e.p.c, s.target)
+		o.Outcome, o.Cause, o.Draining, o.Parts, o.Dependencies = r.outcome, r.cause, r.drains, parts, r.needs
 		late := start.Add(s.target.Check.Timeout)
 		switch {
 		case e.p.instant() >= late: // the process stood still in between

@@ -19,6 +19,11 @@ type sight struct {
 	accused time.Duration // when it last failed as often in a row as the check's fall
 	ever    bool
 	needs   []health.Dependency // as it said last
+	took    []time.Duration     // by the newest 8 passes
+	slowAt  time.Duration       // since when half of them were slow, whatever is usual; 0: they were not
+	drains  time.Duration       // since when it says that it is about to stop; 0: it does not
+	recent  []bool              // the newest conclusive outcomes: failed
+	grayAt  time.Duration       // since when they look gray; 0: they do not
 	probes  int
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
 }
@@ -177,11 +182,21 @@ func (y *eye) observed(o health.Observation) {
 	if x.inc.Addr != t.Addr || x.inc.Port != t.Port {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
 	}
+	if o.Outcome != health.Indeterminate && !o.Startup {
+		x.pace(t.Check.Slow, o, y.now())
+		x.outcome(t.Check.Gray, o.Outcome == health.Fail, y.now())
+	}
+	switch {
+	case o.Outcome == health.Pass && !o.Draining:
+		x.drains = 0
+	case o.Draining && x.drains == 0:
+		x.drains = y.now()
+	}
 	before := x.last
 	x.last, x.lastAt, x.needs = o.Outcome, y.now(), o.Dependencies
 	switch o.Outcome {
 	case health.Pass:
-		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true
+		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, x.ever || !o.Startup
 		x.probes++
 	case health.Fail:
 		if x.run++; x.run == 1 {

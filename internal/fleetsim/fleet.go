@@ -15,13 +15,15 @@ import (
 type mood uint8
 
 const (
-	serving  mood = iota
-	crashed       // its host refuses
-	cutting       // it accepts and resets
-	hanging       // it accepts and never answers
-	erring        // it answers 500
-	starting      // it refuses until it is ready
-	vanished      // its host is gone: silence
+	serving   mood = iota
+	crashed        // its host refuses
+	cutting        // it accepts and resets
+	hanging        // it accepts and never answers
+	erring         // it answers 500
+	starting       // it refuses until it is ready
+	vanished       // its host is gone: silence
+	shallow        // it serves, but for what needs its database: /deep answers 503
+	estranged      // somebody else answers at its address, and says so
 )
 
 // workload is one process behind an instance, at one address.
@@ -33,6 +35,8 @@ type workload struct {
 	mood   mood
 	noPort bool                // it is registered without its port
 	gray   float64             // share of requests that a serving workload answers with 500
+	slow   float64             // it takes so many times as long to answer; 0 is as ever
+	drains bool                // it says with each answer that it is about to stop
 	since  time.Duration       // of mood, gray and address
 	needs  []health.Dependency // what it says of the things that it needs
 	turn   uint64              // counts changes, so that planned ones can be void
@@ -101,7 +105,8 @@ func (w *workload) attributes(init string) health.Attributes {
 func (f *fleet) leave(w *workload) {
 	f.s.clients.settle(w.svc)
 	w.turn++
-	w.mood, w.since, w.gray = vanished, f.s.now, 0
+	w.mood, w.since = vanished, f.s.now
+	w.gray, w.drains, w.slow = 0, false, 0
 }
 
 // become changes a workload's mood and voids changes planned earlier.
@@ -110,7 +115,7 @@ func (f *fleet) become(w *workload, m mood, what string) {
 	w.turn++
 	w.since = f.s.now
 	w.mood = m
-	w.gray = 0
+	w.gray, w.drains, w.slow = 0, false, 0
 	f.s.clients.mood(w, what)
 }
 
@@ -138,22 +143,38 @@ func (w *workload) faults() float64 {
 	return 1
 }
 
-// missing is a path that no workload serves.
-const missing = "/missing"
+func fails(c health.Cause) reply { return reply{outcome: health.Fail, cause: c} }
 
-func (w *workload) answer(rng *rand.Rand) reply {
-	switch w.mood {
-	case crashed, starting:
-		return reply{outcome: health.Fail, cause: health.Refused}
-	case cutting:
-		return reply{outcome: health.Fail, cause: health.Reset}
-	case hanging, vanished:
+// latency is how long an answer of what listens at an address takes.
+func (f *fleet) latency(at netip.AddrPort, usual time.Duration) time.Duration {
+	if w := f.listens(at); w != nil && w.slow > 0 {
+		return time.Duration(float64(usual) * w.slow)
+	}
+	return usual
+}
+
+// Paths that are not answered like all others.
+const (
+	missing = "/missing" // no workload serves it
+	deep    = "/deep"    // it needs the database
+)
+
+func (w *workload) answer(rng *rand.Rand, path string) reply {
+	switch {
+	case w.mood == crashed, w.mood == starting:
+		return fails(health.Refused)
+	case w.mood == cutting:
+		return fails(health.Reset)
+	case w.mood == hanging, w.mood == vanished:
 		return silence
-	case erring:
-		return reply{outcome: health.Fail, cause: health.BadStatus}
+	case w.mood == erring, path == missing, w.mood == shallow && path == deep:
+		return fails(health.BadStatus)
+	case w.mood == estranged:
+		return fails(health.Stranger)
 	}
+	r := reply{outcome: health.Pass, drains: w.drains, needs: w.needs}
 	if w.gray > 0 && rng.Float64() < w.gray || w.starved() {
-		return reply{outcome: health.Fail, cause: health.BadStatus, needs: w.needs}
+		r.outcome, r.cause = health.Fail, health.BadStatus
 	}
-	return reply{outcome: health.Pass, needs: w.needs}
+	return r
 }

@@ -98,8 +98,8 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		y.fail("%s in a deploy", what)
 	}
 	if e.Reason == policy.Draining {
-		if !stops {
-			y.fail("%s as draining, and its owner says %s", what, word)
+		if !stops && y.sight(k).drains == 0 {
+			y.fail("%s as draining, which neither it says nor its owner (%s)", what, word)
 		}
 		return true
 	}

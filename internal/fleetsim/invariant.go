@@ -77,20 +77,28 @@ func outsideShares(e *lever.Entry) bool { return byItsOwner(e) || e.Reason == po
 // evidence checks what the removal of one instance rests on.
 func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, e *lever.Entry) {
 	x, waiting, batch := y.sight(key{svc.ID, id}), e.Waiting, e.Reason == policy.Zone
-	held := y.now() - x.fallAt
+	held, gray := y.now()-x.fallAt, x.grayAt > 0 && !waiting
+	if gray && (x.fallAt == 0 || x.grayAt < x.fallAt) {
+		held = y.now() - x.grayAt
+	}
+	drains, slow := x.drains > 0 && !waiting, x.slowAt > 0 && !waiting
+	seldom := gray || drains || slow // it need not fail now
+	if slow {
+		held = max(held, y.now()-x.slowAt-time.Minute)
+	}
 	switch {
-	case !batch && y.wronged(x, id):
+	case !batch && !drains && y.wronged(x, id):
 		y.fail("%s, which has served well since before it seemed to fail", what)
-	case x.last == health.Pass:
+	case !seldom && x.last == health.Pass:
 		y.fail("%s, whose latest observation is a pass", what)
 	case batch && !y.j.zoneDead(id):
 		y.fail("%s with its zone, which no two vantages saw dead", what)
-	case x.run < 2, !waiting && !batch && x.run < cfg.Check.Fall:
+	case !seldom && (x.run < 2 || !waiting && !batch && x.run < cfg.Check.Fall):
 		y.fail("%s after %d failures", what, x.run)
 	case waiting:
-	case !batch && !y.j.quorum(key{svc.ID, id}, cfg):
+	case !batch && !seldom && !y.j.quorum(key{svc.ID, id}, cfg):
 		y.fail("%s without a quorum of vantages that saw it fail", what)
-	case svc.kind == warden.NoHealthCheck && !batch && held < cfg.Policy.Hold:
+	case svc.kind == warden.NoHealthCheck && !batch && !drains && held < cfg.Policy.Hold:
 		y.fail("%s %s after the verdict, before its hold is over", what, held)
 	case y.now()-y.p.born < cfg.Policy.WarmUp:
 		y.fail("%s within the warm-up", what)
@@ -105,7 +113,7 @@ func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, 
 // which it seemed to fail.
 func (y *eye) wronged(x *sight, id string) bool {
 	w := y.j.s.fleet.find(id)
-	return w != nil && w.faults() == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
+	return w != nil && w.faults() == 0 && w.slow == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
 }
 
 // everPassed reports whether the present incarnation passed, as this process
@@ -227,7 +235,13 @@ func (y *eye) line(svc *service, cfg warden.ServiceConfig, what, id string) {
 // looks checks that every other instance was looked at since this one began to
 // fail (rule 6).
 func (y *eye) looks(svc *service, what, id string) {
-	since := y.sight(key{svc.ID, id}).since
+	x := y.sight(key{svc.ID, id})
+	since := x.since
+	for _, at := range []time.Duration{x.grayAt, x.drains} {
+		if at > 0 {
+			since = min(since, at)
+		}
+	}
 	for _, other := range y.members(svc, false) {
 		if x := y.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
 			y.fail("%s, and %s was not looked at since it began to fail", what, other)
@@ -242,7 +256,8 @@ func (y *eye) budget(svc *service, e *lever.Entry) {
 		return
 	}
 	c, cfg := y.sums(svc, e.Instance), y.j.s.config(svc)
-	share, hard := cfg.Policy.MaxOut, y.sight(key{svc.ID, e.Instance}).hard || e.Waiting || e.Reason == policy.Draining
+	x := y.sight(key{svc.ID, e.Instance})
+	share, hard := cfg.Policy.MaxOut, x.hard || e.Waiting || e.Reason == policy.Draining || x.drains > 0
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}

@@ -16,7 +16,7 @@ func TestParseMistakes(t *testing.T) {
 		{"run", `s:1:4: a duration like 10m is missing`},
 		{"run ten", `s:1:5: "ten" is not a duration like 2m30s`},
 		{"run 10m 20m", `s:1:9: "20m" is one word too many`},
-		{"config profile=moon\nrun 1m", `s:1:8: "moon" is not one of aws, local, demo`},
+		{"config profile=moon\nrun 1m", `s:1:8: "moon" is not one of aws, local, solo, demo`},
 		{"config colour=red\nrun 1m", `s:1:8: unknown setting "colour"`},
 		{"config mode\nrun 1m", `s:1:8: "mode" is not of the form key=value`},
 		{"config mode=attack\nrun 1m", `s:1:8: "attack" is not one of enforce, observe, off`},
@@ -35,8 +35,8 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
 		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drift, ` +
 			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
-			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, scale, slowstart, start, starve, ` +
-			`stop, stop-task, unfreeze, vanish, votes, zone-down, zone-up`},
+			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, says-draining, scale, shallow, ` +
+			`slow, slowstart, start, starve, stop, stop-task, stranger, unfreeze, vanish, votes, zone-down, zone-up`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},
 		{head + "at 1m crash web-9\nrun 1m", `s:2:13: no service has an instance "web-9"`},

@@ -107,6 +107,7 @@ type reply struct {
 	silent  bool // nothing comes back: it ends at the check's timeout
 	late    time.Duration
 	needs   []health.Dependency // what it says of what it needs
+	drains  bool                // it says that it is about to stop
 }
 
 var silence = reply{outcome: health.Fail, cause: health.Timeout, silent: true}
@@ -119,13 +120,10 @@ func (f *fleet) answer(c *checker, at netip.AddrPort, path string) reply {
 		zone = w.zone
 	}
 	lost, late := f.s.network.toTarget(c, at.Addr(), zone)
-	switch {
-	case lost || w == nil:
+	if lost || w == nil {
 		return silence
-	case w.mood == serving && path == missing:
-		return reply{outcome: health.Fail, cause: health.BadStatus, late: late}
 	}
-	r := w.answer(f.rng)
+	r := w.answer(f.rng, path)
 	r.late = late
 	return r
 }

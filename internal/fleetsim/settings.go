@@ -54,7 +54,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,
@@ -169,10 +169,17 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 		map[string]policy.Admission{"hold": policy.Hold, "trust": policy.Trust}),
 	"gone_last": word(func(c *warden.ServiceConfig) *bool { return &c.Policy.GoneLast },
 		map[string]bool{"yes": true, "no": false}),
-	"interval":         span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
-	"timeout":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
-	"confirm":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
-	"fall":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"interval": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
+	"timeout":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
+	"confirm":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
+	"fall":     count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"gray": func(c *warden.ServiceConfig, v string) error {
+		n, err := fmt.Sscanf(v, "%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of)
+		if err != nil || n != 2 {
+			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20", v)
+		}
+		return nil
+	},
 	"rise":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Rise }),
 	"grace":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Grace }),
 	"passes":           count(func(c *warden.ServiceConfig) *int { return &c.Policy.ReturnPasses }),
@@ -187,10 +194,26 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"prove":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Prove }),
 	"hold":             span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Hold }),
 	"restore_unproven": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.RestoreUnproven }),
+	"all":              combined(health.All), "any": combined(health.Any),
+	"startup": func(c *warden.ServiceConfig, v string) error {
+		c.Check.Startup = &health.Probe{Protocol: health.HTTP, Path: v}
+		return nil
+	},
 	"path": func(c *warden.ServiceConfig, v string) error {
 		c.Check.Probe = health.Probe{Protocol: health.HTTP, Path: v}
 		return nil
 	},
+}
+
+// combined is a check of several paths.
+func combined(how health.Combination) func(*warden.ServiceConfig, string) error {
+	return func(c *warden.ServiceConfig, v string) error {
+		c.Check.Probe = health.Probe{Combine: how}
+		for path := range strings.SplitSeq(v, ",") {
+			c.Check.Probe.Of = append(c.Check.Probe.Of, health.Probe{Protocol: health.HTTP, Path: path, Name: path})
+		}
+		return nil
+	}
 }
 
 // fleetKeys may stand in a config line alone.

@@ -28,15 +28,19 @@ func gathered(parts ...map[string]func(*words) func(*sim)) map[string]func(*word
 var verbs = map[string]func(*words) func(*sim){
 	// Workloads.
 
-	"crash":     becomes("crash", crashed),
-	"reset":     becomes("reset", cutting),
-	"hang":      becomes("hang", hanging),
-	"fail":      becomes("fail", erring),
-	"vanish":    becomes("vanish", vanished),
-	"recover":   becomes("recover", serving),
-	"slowstart": slowStart,
-	"gray":      gray,
-	"flap":      flap,
+	"crash":         becomes("crash", crashed),
+	"reset":         becomes("reset", cutting),
+	"hang":          becomes("hang", hanging),
+	"fail":          becomes("fail", erring),
+	"vanish":        becomes("vanish", vanished),
+	"recover":       becomes("recover", serving),
+	"slowstart":     slowStart,
+	"gray":          gray,
+	"shallow":       becomes("shallow", shallow),
+	"slow":          slow,
+	"stranger":      becomes("stranger", estranged),
+	"says-draining": saysDraining,
+	"flap":          flap,
 
 	// Their owner.
 
@@ -122,6 +126,33 @@ func gray(w *words) func(*sim) {
 			s.fleet.become(x, serving, "")
 			x.gray = share
 			s.clients.mood(x, "gray")
+		}
+	}
+}
+
+// slow: it serves, and takes so many times as long.
+func slow(w *words) func(*sim) {
+	which := w.instances()
+	t := w.next("how many times as long, like x10")
+	times, err := strconv.ParseFloat(strings.TrimPrefix(t.text, "x"), 64)
+	if err != nil || !strings.HasPrefix(t.text, "x") || times < 1 || times > 1e6 {
+		w.failAt(t.col, "%q is not how many times as long, like x10", t.text)
+	}
+	return func(s *sim) {
+		for _, x := range which(s) {
+			s.fleet.become(x, serving, "")
+			x.slow = times
+		}
+	}
+}
+
+// saysDraining: it serves, and says that it is about to stop.
+func saysDraining(w *words) func(*sim) {
+	which := w.instances()
+	return func(s *sim) {
+		for _, x := range which(s) {
+			s.fleet.become(x, serving, "")
+			x.drains = true
 		}
 	}
 }

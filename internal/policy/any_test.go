@@ -34,13 +34,22 @@ func thoroughly(t *testing.T, prop func(*rapid.T)) {
 // that something remains to be admitted.
 func anyMember(t *rapid.T, i int) Member {
 	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie"), Zone: rapid.IntRange(0, 4).Draw(t, "zone")}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0, 1, 2:
 		return well(m)
 	case 3:
 		return failing(m, health.Refused)
 	case 4:
 		return failing(m, health.Cause(rapid.IntRange(1, 8).Draw(t, "cause")))
+	}
+	if rapid.IntRange(0, 4).Draw(t, "gray") == 0 {
+		return gray(m)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "slow") == 0 {
+		return slow(m)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "draining") == 0 {
+		return leaver(m)
 	}
 	m.Verdict = health.Status(rapid.IntRange(0, 2).Draw(t, "verdict"))
 	m.Status, m.Vouched = health.Status(rapid.IntRange(0, 2).Draw(t, "status")), rapid.Bool().Draw(t, "vouched")
@@ -69,6 +78,11 @@ func anyMember(t *rapid.T, i int) Member {
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
 	}
+	m.Ready = m.Ever || flag("ready")
+	m.Gray, m.Draining = flag("is gray"), flag("drains")
+	if m.Ours || m.Removing || m.Memo.Shadow {
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining, Slow}).Draw(t, "out for")
+	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}
 	if rapid.Bool().Draw(t, "holding") {
@@ -80,6 +94,22 @@ func anyMember(t *rapid.T, i int) Member {
 func well(m Member) Member {
 	m.Status, m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Healthy, health.Pass, 9, true, true
 	m.PassSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-1, 9, health.Healthy
+	m.Level = 10 * time.Millisecond
+	return m
+}
+
+// gray is a member that fails now and then, and passed just now.
+func gray(m Member) Member {
+	m = well(m)
+	m.Verdict, m.Gray, m.Passes = health.Unhealthy, true, 1
+	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
+	return m
+}
+
+// leaver is a member that passes and says that it is about to stop.
+func leaver(m Member) Member {
+	m = well(m)
+	m.Draining = true
 	return m
 }
 

@@ -116,7 +116,7 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				m := v.Members[d.Member]
 				warming := testNow < f.o.WarmSince.Add(v.Config.WarmUp)
 				if d.Reason == Draining {
-					if warming || !m.OwnerDraining || m.Foreign || m.Other || m.Busy || f.bank.Storm && !calm(f.o) {
+					if warming || !m.draining() || m.Foreign || m.Other || m.Busy || f.bank.Storm && !calm(f.o) {
 						t.Fatalf("removed as draining: %+v", m)
 					}
 					continue
@@ -124,13 +124,23 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				if m.OwnerStarting && d.Action == Remove {
 					t.Fatalf("removed as failing, and starting: %+v", m)
 				}
-				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || !d.Batch && (m.Fails < v.Fall || f.bank.Storm && !calm(f.o))) {
+				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || !d.Batch && f.bank.Storm && !calm(f.o)) {
 					t.Fatalf("removed too early: %+v", m)
 				}
-				if r := f.o.Zone(m.Zone); d.Batch != (r == ZoneDead && d.Action == Remove) || r == ZoneIsolated || r == ZonePath {
+				if r := f.o.Zone(m.Zone); d.Batch != (d.Reason == Zone) || d.Batch && r != ZoneDead || r == ZoneIsolated || r == ZonePath {
 					t.Fatalf("removed with its zone %t, of which is read %d: %+v", d.Batch, r, m)
 				}
-				if m.Last != health.Fail && !(d.Batch && m.Cause == health.PathUnproven) || m.Foreign || m.Other || m.Busy {
+				switch {
+				case d.Reason == Gray && (!m.Gray || m.Verdict != health.Unhealthy || m.Last == health.Indeterminate):
+					t.Fatalf("removed as gray: %+v", m)
+				case d.Reason == Slow && (!m.Degraded || m.Last == health.Indeterminate):
+					t.Fatalf("removed as slow: %+v", m)
+				case d.Reason == Failing && (m.Fails < v.Fall || m.Last != health.Fail), d.Reason == NeverReady && m.Last != health.Fail:
+					t.Fatalf("removed too early: %+v", m)
+				case d.Batch && m.Last != health.Fail && m.Cause != health.PathUnproven:
+					t.Fatalf("removed with its zone, and well: %+v", m)
+				}
+				if m.Foreign || m.Other || m.Busy {
 					t.Fatalf("removed: %+v", m)
 				}
 			}

@@ -61,6 +61,14 @@ func (m Memo) become(s Standing, why Reason, now health.Instant) Memo {
 
 // wanted says what the evidence against an instance asks for, before any rule.
 func wanted(s situation) (Action, Reason) {
+	if a, why := accused(s); a != Keep || !outlier(s) {
+		return a, why
+	}
+	return Remove, Slow
+}
+
+// accused is wanted but for who passes slowly.
+func accused(s situation) (Action, Reason) {
 	m := s.m
 	switch {
 	case resurrected(m, s.now):
@@ -69,13 +77,15 @@ func wanted(s situation) (Action, Reason) {
 		return Remove, OwnerGone
 	case s.zoneDead():
 		return Remove, Zone
-	case m.OwnerDraining:
+	case m.OwnerDraining, m.Draining && m.Ever:
 		return Remove, Draining
+	case m.Gray && m.Verdict == health.Unhealthy && m.Fails < s.v.Fall && !m.OwnerStarting:
+		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.OwnerStarting && s.v.Config.Admission == Trust:
 		return Keep, NoReason
-	case m.OwnerStarting, m.New && !m.Ever && s.v.Config.Admission == Hold:
+	case m.OwnerStarting, m.New && !m.Ever && !m.started() && s.v.Config.Admission == Hold:
 		if m.Fails >= admissionFails && m.Cause.ProvesReach() && !m.Vouched {
 			return HoldOut, NeverReady
 		}
@@ -96,8 +106,17 @@ const admissionFails = 2
 func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, now: now}
-	action, why := wanted(s)
 	memo := m.Memo
+	switch {
+	case !m.Degraded:
+		memo.Slow = 0
+	case memo.Slow == 0:
+		memo.Slow = now
+	}
+	if at := memo.Slow.Add(slowFor); memo.Slow != 0 && at > now {
+		p.wakeAt(at)
+	}
+	action, why := wanted(s)
 	if action == Keep {
 		memo.Holding = 0
 		switch {
@@ -160,8 +179,6 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = m.Memo
 	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, action: Remove, why: m.OutFor, now: now}
 	unproven := m.Cause == health.PathUnproven && !ByOwner(m.OutFor) && !s.zoneDead()
-	// Silence leaves a status as it was: healthy says something only of who answers.
-	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.zoneDead()
 	switch {
 	case m.Returning:
 		switch {
@@ -169,16 +186,16 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, OwnerGone, NoReason)
 		case m.draining():
 			p.propose(v, i, Cancel, Draining, NoReason)
-		case m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
+		case m.Last == health.Fail && !m.started() && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone, m.OutFor == UndoResurrection:
 		if r := firstRule(gates, s); r != nil && !m.Pending {
 			p.propose(v, i, Cancel, r.reason, NoReason)
 		}
-	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
+	case (m.OutFor == OwnerGone || m.OutFor == Draining && !m.draining()) && m.RunningAt != 0:
 		p.propose(v, i, Cancel, OwnerRuns, NoReason)
-	case !ByOwner(m.OutFor) && (m.Pending && well || !m.Pending && m.Last == health.Pass):
+	case s.cleared():
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -203,6 +220,29 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	}
 }
 
+// cleared reports whether what its removal under way rests on holds no more: a
+// pass before the call, the verdict after it. A gray one passes often, so only
+// the verdict clears it; one that drains has to take its word back, and a slow
+// one to be quick again.
+func (s *situation) cleared() bool {
+	m := s.m
+	// Silence leaves a status as it was: healthy says something only of who answers.
+	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.zoneDead()
+	switch {
+	case m.HeldOut && m.started():
+		return true
+	case m.OutFor == Slow:
+		return !m.Degraded && m.Last == health.Pass
+	case m.OutFor == Draining:
+		return !m.draining() && !m.Objected && m.Last == health.Pass
+	case ByOwner(m.OutFor):
+		return false
+	case m.Pending, m.OutFor == Gray:
+		return well
+	}
+	return m.Last == health.Pass
+}
+
 // sharedBy reports whether a member calls something bad that is a shared failure.
 func (p *Plan) sharedBy(v *ServiceView, m *Member) bool {
 	sp, _ := p.needs.of(v, m)
@@ -220,7 +260,7 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 		standing = m.Memo.Standing
 	}
 	memo := m.Memo.become(standing, m.Memo.Reason, now)
-	if m.Ours {
+	if m.OutFor != NoReason {
 		memo.Reason = m.OutFor
 	}
 	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
@@ -260,7 +300,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = Operator
 	case m.draining():
 		return NoReason, NoReason, at
-	case st == Waiting && m.Last == health.Pass:
+	case st == Waiting && (m.Last == health.Pass || m.started()):
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
@@ -289,9 +329,10 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	return why, withheld, at
 }
 
-// earned: enough passes, and over enough time (rule 12).
+// earned: enough passes, and over enough time (rule 12), of one that does not
+// fail now and then; of one that was slow, quick ones.
 func earned(m *Member, c *Config) bool {
-	return m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+	return !(m.Degraded && m.OutFor == Slow) && !m.Gray && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the

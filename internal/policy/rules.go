@@ -115,7 +115,7 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
-			return s.v.Quarantine && s.now < s.holding.Add(s.v.Config.Hold)
+			return s.v.Quarantine && s.why != Draining && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
 	{14, DrillPending, admission | draining, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
@@ -140,9 +140,13 @@ func Restarting() []Reason {
 const maxRemovals = 4
 
 func awaitingPeers(s situation) bool {
+	since := s.m.FailSince
+	if s.why == Gray { // its runs are short: what counts is when they were enough
+		since = s.holding
+	}
 	for i := range s.v.Members {
 		p := &s.v.Members[i]
-		if p.Target != s.m.Target && p.probed() && p.LastAt <= s.m.FailSince {
+		if p.Target != s.m.Target && p.probed() && p.LastAt <= since {
 			return true
 		}
 	}
@@ -159,7 +163,7 @@ func lastHealthy(s situation) bool {
 	left := 0
 	for i := range s.v.Members {
 		p := &s.v.Members[i]
-		if p.Target == s.m.Target || p.isOut() || p.Gone || p.draining() || p.Last != health.Pass {
+		if p.Target == s.m.Target || p.isOut() || p.Gone || p.draining() || p.Last != health.Pass || !p.sound() {
 			continue
 		}
 		if s.c.N == 2 && (!p.LastTwo || s.now.Sub(p.LastAt) > 2*s.v.Interval) {

@@ -20,13 +20,18 @@ type Member struct {
 	Vouched   bool           // another checker says that it is healthy
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
-	Fails     int // current failure run
+	Gray      bool // it fails now and then, or was removed for that and is not known to be well
+	Draining  bool // it says itself that it is about to stop
+	Fails     int  // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
 	PassSince health.Instant
 	LastAt    health.Instant // the latest observation
 	LastTwo   bool           // the latest two observations passed
 	Probes    int            // own conclusive probes since the warm-up began
+	Degraded  bool           // it passes, but slower than it used to
+	Level     time.Duration  // that its newest passes took
+	Ready     bool           // passed its startup check
 	Ever      bool           // passed in this incarnation, also before a restart
 	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
@@ -54,7 +59,7 @@ type Member struct {
 	Other      bool          // of another account: counts, is never written
 	InitDown   bool          // UNHEALTHY since its registration, and never passed
 	Ours       bool          // an open entry says that it is out because of us
-	OutFor     Reason        // why it is out, or is being removed
+	OutFor     Reason        // why it is out, would be (mode observe), or is being removed
 	OutSince   health.Instant
 	HeldOut    bool           // out by admission
 	RestoredAt health.Instant // when we registered it again, where the record is ours still
@@ -82,6 +87,7 @@ type Memo struct {
 	Reason   Reason // of the standing; for Kept the rule that withholds
 	Since    health.Instant
 	Holding  health.Instant // since when a removal is wanted and nothing forbids it; zero: it is not
+	Slow     health.Instant // since when it is degraded; zero: it is not
 	Shadow   bool           // the standing is what would be: mode observe
 }
 
@@ -101,18 +107,29 @@ func (m *Member) down() bool {
 }
 
 // draining reports whether it said, or its owner did, that it is about to stop.
-func (m *Member) draining() bool { return m.OwnerDraining }
+func (m *Member) draining() bool { return m.OwnerDraining || m.Draining }
 
-// class of the evidence for taking it out because of why.
+// class of the evidence for taking it out because of why. What its latest
+// failure was says nothing of one that fails now and then.
 func (m *Member) class(why Reason) health.Class {
 	switch {
 	case m.Gone || why == UndoResurrection:
 		return health.Gone
+	case why == Gray, why == Slow:
+		return health.Soft
 	case why == Draining || why == Zone:
 		return health.Hard
 	}
 	return m.Cause.Class()
 }
+
+// started: it passed its startup check, and its check not yet. It is let in, and
+// what its check says so far is no reason against it.
+func (m *Member) started() bool { return m.Ready && !m.Ever }
+
+// sound reports whether a member that passes can be counted on: what may be
+// taken out though it passes must not be what another removal relies on.
+func (m *Member) sound() bool { return m.Ever && !m.Gray }
 
 // ServiceView is one service as policy sees it.
 type ServiceView struct {

@@ -120,6 +120,12 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 // body, nil if that is not worth the wait, and what was read of it.
 func (a *attempt) judge(resp *http.Response) (rest io.Reader, read []byte) {
 	pr := &a.target.Check.Probe
+	a.obs.Identity = identityOf(resp.Header)
+	if who := stranger(a.obs.Identity, a.target); who != "" {
+		a.fail(health.Stranger, "the answer comes from "+who)
+		return resp.Body, nil
+	}
+	a.obs.Draining = drains(resp.Header)
 	if !expected(pr.Status, resp.StatusCode) {
 		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
 		return resp.Body, nil

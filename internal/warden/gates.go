@@ -72,7 +72,7 @@ func (w *Warden) markAll() {
 func (w *Warden) restart(s *service) {
 	for _, i := range s.members {
 		w.states[i] = health.Restart(w.states[i])
-		w.slots[i].memo.Holding = 0
+		w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 	}
 	w.cast.all = true
 	w.mark(s)
@@ -85,7 +85,7 @@ func (w *Warden) rewarm(why string) {
 	for i := range w.slots {
 		if w.slots[i].used {
 			w.states[i] = health.Rewarm(w.states[i])
-			w.slots[i].memo.Holding = 0
+			w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 		}
 	}
 	if why != "" {
@@ -199,7 +199,7 @@ func (w *Warden) arm(s *service) {
 	for _, i := range s.members {
 		if sl := &w.slots[i]; (sl.registered || sl.entry != nil) && sl.told != health.OwnerGone {
 			n++
-			if w.states[i].Last == health.Pass {
+			if w.states[i].Ever && w.states[i].Last == health.Pass {
 				passing++
 			}
 		}

@@ -137,16 +137,19 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Status: st.Status, Verdict: verdict.Status, Vouched: w.vouched(i), Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
-		Probes: int(st.Probes), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
+		Probes: int(st.Probes), Ready: st.Ready, Degraded: st.Degraded, Level: st.Level(), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
 		Registry: sl.registry, Other: sl.other || s.found.OtherAccount,
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
+	m.Draining = st.Phase == health.Draining
 	if n := len(sl.removals); n > 0 {
 		m.LastRemoved = sl.removals[n-1]
 	}
 	if e := sl.entry; e != nil && e.IsOut() {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
+	} else if sl.memo.Shadow {
+		m.OutFor = sl.outFor
 	}
 	w.judged(sl, &m)
 	w.reporting(s, i, &m)
@@ -160,6 +163,8 @@ func (w *Warden) member(s *service, i int) policy.Member {
 			m.OutFor = j.Entry.Reason
 		}
 	}
+	// Out for failing now and then, it is well once a whole window says so.
+	m.Gray = st.Gray || m.OutFor == policy.Gray && !m.Removing && int(st.Window) < s.cfg.Check.Gray.Of
 	down := sl.registry == health.Unhealthy && sl.registered && !m.Ours && !m.Removing
 	if down && s.lever == lever.CustomStatus {
 		m.InitDown = sl.initDown() || sl.memo.Standing == policy.Waiting && !m.Memo.Shadow
@@ -227,7 +232,7 @@ func (w *Warden) remove(s *service, i int, d policy.Decision) {
 	sl.memo = policy.Memo{Standing: standing, Reason: d.Why, Since: w.now, Shadow: !w.acts(s)}
 	w.mark(s)
 	if !w.acts(s) {
-		sl.outAt = w.now
+		sl.outAt, sl.outFor = w.now, d.Why
 		return
 	}
 	e := lever.Entry{Kind: s.lever}

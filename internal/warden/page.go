@@ -78,6 +78,7 @@ func (t *Totals) add(u Totals) {
 	t.Foreign += u.Foreign
 	t.Quarantined += u.Quarantined
 	t.Jobs += u.Jobs
+	t.Flagged += u.Flagged
 }
 
 // draw makes the page of one service.
@@ -116,6 +117,7 @@ func (t *Totals) count(l InstanceLine, m *policy.Member, sl *slot) {
 	add(&t.Foreign, m.Foreign)
 	add(&t.Quarantined, sl.entry != nil && sl.entry.IsOut() && sl.entry.Kind == lever.Quarantine)
 	add(&t.Jobs, sl.job != nil)
+	add(&t.Flagged, l.Flags != 0)
 }
 
 // serviceGates are the gates of one service alone.
@@ -144,23 +146,17 @@ func (w *Warden) line(i int) InstanceLine {
 		ID: sl.inst, Addr: addrText(sl.inc), Registered: sl.registered, Registry: sl.registry,
 		Status: st.Status, Phase: st.Phase, Outcome: st.Last, Cause: st.Cause,
 		Standing: sl.memo.Standing, Reason: sl.memo.Reason, Shadow: sl.memo.Shadow, Since: w.wall(sl.memo.Since),
+		Flags: flags(sl, st),
 	}
 }
 
 // CheckLine is a check in one line: what is asked, and when it counts.
 func CheckLine(c health.Check) string {
 	var b strings.Builder
-	b.WriteString(c.Probe.Protocol.String())
-	if c.Probe.Protocol != health.TCP {
-		path := c.Probe.Path
-		if path == "" {
-			path = "/"
-		}
-		b.WriteString(" " + path)
+	if c.Startup != nil {
+		b.WriteString("until it started " + c.Startup.String() + ", then ")
 	}
-	if c.Probe.Port != 0 {
-		fmt.Fprintf(&b, " :%d", c.Probe.Port)
-	}
+	b.WriteString(c.Probe.String())
 	fmt.Fprintf(&b, " every %s, timeout %s, fall %d (confirm %s), rise %d", c.Interval, c.Timeout, c.Fall, c.Confirm, c.Rise)
 	return b.String()
 }

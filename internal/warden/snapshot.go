@@ -39,6 +39,7 @@ type Totals struct {
 	Foreign       int // UNHEALTHY in the registry, and not our doing
 	Quarantined   int // entries whose instance is off the registry
 	Jobs          int // procedures under way
+	Flagged       int // gray, flapping, draining or degraded, whatever they stand for
 }
 
 // ServicePage is one service in a Snapshot.
@@ -74,6 +75,7 @@ type InstanceLine struct {
 	Reason     policy.Reason // of the standing, or why a removal is withheld
 	Shadow     bool          // mode observe: the standing is what would be
 	Since      int64         // wall: when the standing began
+	Flags      Flags         // what else is worth knowing
 }
 
 // Explanation says for one instance why it is in or out.
@@ -90,6 +92,11 @@ type Explanation struct {
 	Rise        int
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
+	Slowly      string           // how long it takes, where it is degraded
+	NowAndThen  string           // how often it fails, where it is gray
+	Parts       []health.Part    // of its latest probe, where the check has several
+	Boot        string           // the target's own boot id, where it names one …
+	BootSince   int64            // … wall: when it was first heard
 	LastDetail  string           // of the latest outcome that differed from the one before
 	LastProbe   int64            // wall
 	Verdict     health.Status

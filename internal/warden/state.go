@@ -68,12 +68,16 @@ type slot struct {
 	served     bool // was not UNHEALTHY at some time, as far as anybody remembers
 	isNew      bool
 	first      health.Instant // first seen
+	boot       string         // the target's own boot id, "" where it names none …
+	bootAt     health.Instant // … and when it was first heard
 	detail     string         // of the latest outcome that differed from the one before
+	parts      []health.Part  // of the latest outcome, where the check has several
 	failing    bool           // counted in Warden.failing
 
 	entry    *lever.Entry // open journal entry, as last stored
 	job      *job
 	outAt    health.Instant // since when it is out because of us, on our clock
+	outFor   policy.Reason  // mode observe: why it would be out
 	seenOut  int            // complete listings in a row that show it though it is out
 	moved    bool           // the latest listing shows another incarnation
 	gone     int            // complete listings in a row that lack it though it is back
@@ -265,6 +269,10 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	sl := &w.slots[i]
 	check := s.cfg.Check
+	startup := check.Startup != nil && !w.states[i].Ready
+	if startup {
+		check.Probe = *check.Startup
+	}
 	phase := w.phase(sl)
 	first := health.FirstDue(w.now, check.Interval, phase)
 	if !sl.watched {
@@ -277,7 +285,7 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	w.emit(Watch{First: first, Target: health.Target{
 		Handle: w.handle(i), Service: s.found.Service, Instance: sl.inst,
-		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Phase: phase,
+		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Startup: startup, Phase: phase,
 	}})
 }
 

@@ -33,6 +33,8 @@ var reasonWords = map[policy.Reason]string{
 	policy.PassedInHold:     "It passed before the removal was sent, so the removal was cancelled.",
 	policy.UndoResurrection: "Its owner stopped it while it was registered again, so that was undone.",
 	policy.Moot:             "It left the registry by itself; there was nothing left to do.",
+	policy.Gray:             "It fails now and then, too often to serve, and no rule spoke against taking it out.",
+	policy.Slow:             "It passes, but far slower than it used to and than its peers, and no rule spoke against taking it out.",
 
 	policy.Unsynced:         "The registry has not been read completely since the start.",
 	policy.Stale:            "The latest complete listing of the registry is too old.",
@@ -93,6 +95,7 @@ var causeWords = map[health.Cause]string{
 	health.BadBody:        "the body lacks what is expected",
 	health.Malformed:      "the answer is not the protocol that was asked for",
 	health.DNS:            "its host name has no address",
+	health.Inverted:       "it passes, and is not meant to",
 	health.Stranger:       "somebody else answers at its address",
 	health.PathUnproven:   "no answer, and the path to it is not proven",
 	health.NotProbeable:   "there is nothing that could be probed",
