@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/lever"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -73,6 +74,10 @@ func newEye(p *process) *eye {
 	return y
 }
 
+// several: there are other vantages, and what one of them was shown or told
+// need not be what the one that led before it was.
+func (y *eye) several() bool { return len(y.j.s.checkers) > 1 }
+
 func (y *eye) now() time.Duration { return y.j.s.now }
 
 func (y *eye) fail(format string, args ...any) { y.j.fail(format, args...) }
@@ -109,6 +114,11 @@ func (y *eye) told(e warden.Event) {
 		}
 		y.wall = base
 	case warden.Loaded:
+		for i := range e.Entries { // where the wall clock was set back, what is ahead of it happened just now
+			if x := &e.Entries[i]; x.Phase == lever.Returned && x.Updated > y.p.clock().Wall {
+				y.heard.back[key{x.Service.ID, x.Instance}] = y.now()
+			}
+		}
 		if f := e.Memory.Freeze; f != nil {
 			y.frozen = y.now() + time.Duration(f.Until-y.p.clock().Wall)
 		}

@@ -89,7 +89,7 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		}
 		return true
 	case policy.UndoResurrection:
-		if back, ok := y.heard.back[k]; !stops && word != health.OwnerGone || !ok || y.now()-back > time.Minute+fresh {
+		if back, ok := y.heard.back[k]; !stops && word != health.OwnerGone || !ok || y.now()-back > time.Minute+fresh && !y.several() {
 			y.fail("%s to undo a restore, and its owner says %s", what, word)
 		}
 		return true
@@ -98,7 +98,7 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		y.fail("%s in a deploy", what)
 	}
 	if e.Reason == policy.Draining {
-		if !stops && y.sight(k).drains == 0 {
+		if last := y.heard.words[k].kind; !stops && last != health.OwnerDraining && last != health.OwnerStopping && y.sight(k).drains == 0 {
 			y.fail("%s as draining, which neither it says nor its owner (%s)", what, word)
 		}
 		return true
@@ -114,7 +114,11 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 func (y *eye) restores(svc *service, cfg warden.ServiceConfig, what string, e *lever.Entry) {
 	k := key{svc.ID, e.Instance}
 	y.heard.back[k] = y.now()
-	switch word := y.heard.words[k].kind; word { // however long ago
+	word := y.heard.words[k].kind // however long ago
+	if y.several() {
+		word = y.word(k) // a successor knows what the journal says, and no word from before
+	}
+	switch word {
 	case health.OwnerDraining, health.OwnerStopping, health.OwnerGone:
 		if !y.heard.asked[k] && !y.heard.all && !y.retiring || word == health.OwnerGone {
 			y.fail("%s, and its owner said %s", what, word)

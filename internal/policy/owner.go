@@ -33,8 +33,8 @@ func ByOwner(why Reason) bool { return why == OwnerGone || why == Draining || wh
 // needsWord reports whether only its owner's word brings an instance back: its
 // owner's word took it out, or the latest one was that it stops. That nothing
 // was heard since is no word.
-func needsWord(v *ServiceView, m *Member) bool {
-	return m.Objected || m.OutFor == OwnerGone || ByOwner(m.OutFor) && (v.Owned || v.Blocked == EvidenceMissing)
+func needsWord(m *Member) bool {
+	return m.Objected || ByOwner(m.OutFor)
 }
 
 // proven says whether the workload that would be registered again is still the
@@ -42,7 +42,7 @@ func needsWord(v *ServiceView, m *Member) bool {
 // long ago, and no owner objects. Whom its owner took away needs its word.
 func proven(v *ServiceView, m *Member, backoff time.Duration, now health.Instant) proof {
 	term := v.Config.RestoreUnproven
-	over := term > 0 && now > m.OutSince.Add(max(term, backoff)) || needsWord(v, m)
+	over := term > 0 && now > m.OutSince.Add(max(term, backoff)) || needsWord(m)
 	waited := m.AskedAt != 0 && (m.Answered || now >= m.AskedAt.Add(answerWithin))
 	switch {
 	case !v.Quarantine && m.OutFor != OwnerGone && !m.Objected: // raising a status brings no record back
