@@ -38,6 +38,13 @@ type Probe struct {
 	Protocol Protocol
 	Port     uint16 // 0: the instance's AWS_INSTANCE_PORT
 
+	// TCP only.
+
+	// HalfOpen: that the target's kernel answers is enough, and the
+	// connection is taken back before the target can accept it. (On systems
+	// other than Linux it is accepted all the same.)
+	HalfOpen bool
+
 	// HTTP and HTTPS only.
 
 	Method   string        // "" is GET
@@ -99,6 +106,9 @@ func (p Probe) Fingerprint() uint64 {
 	if p.Verify {
 		num(1)
 	}
+	if p.HalfOpen {
+		num(2)
+	}
 	return h.Sum64()
 }
 
@@ -114,7 +124,7 @@ func (p Probe) Equal(q Probe) bool {
 	return p.Protocol == q.Protocol && p.Port == q.Port &&
 		p.Method == q.Method && p.Path == q.Path && p.Host == q.Host && slices.Equal(p.Headers, q.Headers) &&
 		slices.Equal(p.Status, q.Status) && p.Contains == q.Contains &&
-		p.ServerName == q.ServerName && p.Verify == q.Verify
+		p.ServerName == q.ServerName && p.Verify == q.Verify && p.HalfOpen == q.HalfOpen
 }
 
 // Equal reports whether two ways to return are the same in everything.

@@ -26,8 +26,9 @@ const (
 	// healthy").
 	maxBody = 5120
 
-	// maxBodyWire bounds what those bytes may cost in chunked encoding.
-	maxBodyWire = 32 << 10
+	// maxBodyWire bounds what those bytes may cost in chunked encoding: six
+	// times as many where each is a chunk of its own.
+	maxBodyWire = 31 << 10
 
 	// farewell is how long a target that answered may take to close first. Of
 	// a connection that the target closed neither side keeps a trace, while a
@@ -65,40 +66,53 @@ func (a *attempt) http() {
 		abandon(conn)
 		return
 	} // A target that answers and closes before it has read the request still answered.
-	a.answer(conn, stream, asked)
-}
-
-// answer reads the response from stream, judges it, and closes conn.
-func (a *attempt) answer(conn *net.TCPConn, stream io.Reader, asked time.Time) {
-	limit := &io.LimitedReader{R: stream, N: maxHead}
-	br := a.p.readers.Get().(*bufio.Reader)
-	br.Reset(limit)
-	defer func() {
-		br.Reset(nil)
-		a.p.readers.Put(br)
-	}()
-
-	_, err := br.Peek(1)
-	a.phases.FirstByte = time.Since(asked)
-	if err != nil {
-		a.silence(err)
-		abandon(conn)
-		return
-	}
-	resp, err := a.readHead(br)
-	if err != nil {
-		a.unreadable(err, limit.N <= 0)
-		abandon(conn)
-		return
-	}
-	limit.N += maxBodyWire
-	a.phases.Status = resp.StatusCode
-	rest := a.judge(resp)
+	answer := a.p.answerFrom(stream, asked)
+	defer answer.free()
+	rest := a.answer(answer)
 	if rest == nil || !a.closedFirst(conn, stream, rest) {
-		abandon(conn)
+		part(conn)
 		return
 	}
 	conn.Close()
+}
+
+// answer is a response on its way in, bounded.
+type answer struct {
+	*bufio.Reader
+	limit io.LimitedReader
+	asked time.Time
+	p     *Prober
+}
+
+func (p *Prober) answerFrom(stream io.Reader, asked time.Time) *answer {
+	in := &answer{Reader: p.readers.Get().(*bufio.Reader), limit: io.LimitedReader{R: stream, N: maxHead}, asked: asked, p: p}
+	in.Reset(&in.limit)
+	return in
+}
+
+// free gives the reader back, also that of what is left of the body.
+func (in *answer) free() {
+	in.Reset(nil)
+	in.p.readers.Put(in.Reader)
+}
+
+// answer reads the response and judges it. It returns what is left to read of
+// the body, nil if that is not worth the wait.
+func (a *attempt) answer(in *answer) (rest io.Reader) {
+	_, err := in.Peek(1)
+	a.phases.FirstByte = time.Since(in.asked)
+	if err != nil {
+		a.silence(err)
+		return nil
+	}
+	resp, err := a.readHead(in.Reader)
+	if err != nil {
+		a.unreadable(err, in.limit.N <= 0)
+		return nil
+	}
+	in.limit.N += maxBodyWire
+	a.phases.Status = resp.StatusCode
+	return a.judge(resp)
 }
 
 // readHead returns the final response; interim ones (RFC 9110, section 15.2)
@@ -116,23 +130,17 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 // judge completes the observation. It returns what is left to read of the
 // body, nil if that is not worth the wait.
 func (a *attempt) judge(resp *http.Response) io.Reader {
-	pr := &a.target.Check.Probe
-	if !expected(pr.Status, resp.StatusCode) {
-		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
-		return resp.Body
-	}
-	if pr.Contains == "" {
-		a.pass("HTTP " + strconv.Itoa(resp.StatusCode))
+	if a.judgeStatus(resp.StatusCode) {
 		return resp.Body
 	}
 	body := make([]byte, 0, 1024)
-	found, err := readUntil(resp.Body, &body, []byte(pr.Contains))
+	found, err := readUntil(resp.Body, &body, []byte(a.target.Check.Probe.Contains))
 	switch {
 	case found:
-		a.pass("HTTP " + strconv.Itoa(resp.StatusCode) + ", the expected text is there")
+		a.found(resp.StatusCode)
 		return resp.Body
 	case err == nil || err == io.EOF:
-		a.fail(health.BadBody, fmt.Sprintf("HTTP %d, the expected text is not in the first %d bytes of the body", resp.StatusCode, len(body)))
+		a.notFound(resp.StatusCode, len(body))
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body ends after %d bytes, before its announced length", resp.StatusCode, len(body)))

@@ -178,6 +178,9 @@ func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
 		return nil, nil
 	}
 	d := a.p.dialer(a.deadline)
+	if a.target.Check.Probe.HalfOpen && a.target.Check.Probe.Protocol == health.TCP {
+		d.ControlContext = a.p.admitDialledHalfOpen
+	}
 	began := time.Now()
 	c, err := d.DialContext(a.ctx, "tcp", a.addr.String())
 	a.phases.Connect = time.Since(began)
@@ -209,9 +212,27 @@ func (p *Prober) admitDialled(_ context.Context, _, address string, _ syscall.Ra
 	return p.policy.Load().Admits(ap)
 }
 
-// abandon closes conn with a reset: nothing is left to say, and no TIME-WAIT
-// state (RFC 9293, section 3.6) stays behind on the checker, where thousands
-// of them per second would use up ports.
+// admitDialledHalfOpen also keeps the handshake's last word back, where the
+// system can.
+func (p *Prober) admitDialledHalfOpen(ctx context.Context, network, address string, c syscall.RawConn) error {
+	if err := p.admitDialled(ctx, network, address, c); err != nil {
+		return err
+	}
+	return c.Control(holdACK)
+}
+
+// part ends a connection after an answer that is complete, or that needs to be
+// no longer: first the end of our side, which the target reads as an end of
+// file, then a reset. No TIME-WAIT state (RFC 9293, section 3.6) stays behind
+// on the checker, where thousands of them per second would use up ports, and
+// a target that only reads notices no reset. (PostgreSQL, for one, logs a
+// reset, but not an end of file where a connection's first message should be.)
+func part(conn *net.TCPConn) {
+	conn.CloseWrite()
+	abandon(conn)
+}
+
+// abandon closes conn with a reset alone.
 func abandon(conn *net.TCPConn) {
 	conn.SetLinger(0)
 	conn.Close()

@@ -51,7 +51,7 @@ func TestScheduleAgainstModel(t *testing.T) {
 				if s.handle != 0 {
 					q.clear(s)
 				}
-				q.fill(s, &health.Target{Handle: h}, first)
+				q.fill(s, h, place{target: &health.Target{}}, first)
 				q.move(s, first)
 				model[h] = first
 			},
@@ -77,11 +77,11 @@ func TestScheduleAgainstModel(t *testing.T) {
 				if got := q.next(); got != earliest {
 					t.Fatalf("next is %d, want %d", got, earliest)
 				}
-				if q.used != len(model) || len(q.heap) != len(model) {
-					t.Fatalf("%d used, %d in the heap, want %d", q.used, len(q.heap), len(model))
+				if q.used != len(model) || len(q.order.heap) != len(model) {
+					t.Fatalf("%d used, %d in the heap, want %d", q.used, len(q.order.heap), len(model))
 				}
 				for h := range model {
-					if s := q.live(h); s == nil || s.at != model[h] || q.heap[s.pos] != int32(h.Index()) {
+					if s := q.live(h); s == nil || s.at != model[h] || q.order.heap[q.order.place[h.Index()]-1].id != int32(h.Index()) {
 						t.Fatalf("slot of %d is %+v, want it at %d", h, s, model[h])
 					}
 				}
@@ -93,7 +93,7 @@ func TestScheduleAgainstModel(t *testing.T) {
 func TestOlderGenerationGetsNoSlot(t *testing.T) {
 	var q schedule
 	young := health.NewHandle(3, 7)
-	q.fill(q.slotFor(young), &health.Target{Handle: young}, 1)
+	q.fill(q.slotFor(young), young, place{target: &health.Target{}}, 1)
 	if q.slotFor(health.NewHandle(3, 6)) != nil {
 		t.Error("an older handle may take over the slot of a younger one")
 	}
