@@ -45,10 +45,10 @@ func (a *attempt) hear(b []byte, end error, h *hearing) (rest int, decided bool)
 	case r == partial && end == nil && len(b) < maxHead:
 		return 0, false
 	}
-	h.runs++
-	if end == nil && h.runs > freeRuns && len(b) < h.next && len(b) < maxGathered {
+	if end == nil && h.runs >= freeRuns && len(b) < h.next && len(b) < maxGathered {
 		return 0, false
 	}
+	h.runs++
 	h.next = len(b) + len(b)/4
 	return a.hearAll(b, end)
 }
