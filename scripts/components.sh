@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which some tests drive from outside are here: the
-# AWS command line, boto3, the JavaScript SDK, a browser, and AWS's description of
-# Cloud Map. The test suite itself needs none of them to compile, so this stays
+# AWS command line, boto3, the JavaScript SDK, a browser, HAProxy (to which bench/probe
+# compares), and AWS's description of Cloud Map. The test suite itself needs none of them to compile, so this stays
 # out of `go test`; `make test` calls it first.
 #
 # A missing component is installed when that can be done without asking: Debian's
@@ -23,6 +23,7 @@ components=(
   "aws|aws --version|awscli"
   "boto3|python3 -c 'import boto3' || /usr/bin/python3 -c 'import boto3'|python3-boto3"
   "node|node -e 'if (parseInt(process.versions.node) < 18) throw 18' && npm --version|nodejs npm"
+  "haproxy|haproxy -v|haproxy"
   "chromium|chromium --version || chromium-browser --version || google-chrome --version|chromium"
 )
 

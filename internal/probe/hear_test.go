@@ -114,12 +114,12 @@ func TestBothReadersAgree(t *testing.T) {
 	})
 }
 
-// Byte by byte, net/http's reader is not run for each, and still says the same.
+// In tiny pieces, net/http's reader is not run for each, and still says the same.
 func TestManyPieces(t *testing.T) {
 	p := NewProber(Options{Policy: loopbackOnly}, clock())
 	for _, s := range []string{
 		okHead + strings.Repeat("Odd : header\r\n", 200) + "\r\n",
-		okHead + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", 3000) + "6\r\nneedle\r\n0\r\n\r\n",
+		okHead + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", 1500) + "6\r\nneedle\r\n0\r\n\r\n",
 		okHead + strings.Repeat("X: y\r\n", 7000),
 	} {
 		target := targetAt(dialAddr(&health.Target{}), comparedProbes[1], enough)
@@ -127,8 +127,8 @@ func TestManyPieces(t *testing.T) {
 		a := attempt{p: p, ctx: context.Background(), target: target}
 		decided := false
 		n := 0
-		for ; n < min(len(s), maxGathered) && !decided; n++ {
-			_, decided = a.hear([]byte(s[:n+1]), nil, &h)
+		for ; n < min(len(s), maxGathered) && !decided; n = min(n+7, len(s), maxGathered) {
+			_, decided = a.hear([]byte(s[:n]), nil, &h)
 		}
 		if !decided {
 			_, decided = a.hear([]byte(s[:n]), io.EOF, &h)

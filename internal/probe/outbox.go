@@ -62,8 +62,8 @@ func (b *outbox) pack(now health.Instant) {
 		b.close()
 	case b.opened == 0:
 		b.opened = now
-	case now.Sub(b.opened) >= batchAge:
-		b.close()
+	case now.Sub(b.opened) >= batchAge-batchAge/5:
+		b.close() // rather with this turn than with one of its own
 	}
 }
 

@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,12 +21,13 @@ type poller struct {
 	events [512]unix.EpollEvent
 	ready  int
 	look   func(uintptr) bool
+	dull   func(id int32) bool // nothing can have happened to it
 
 	asleep atomic.Bool
 	rung   atomic.Bool
 }
 
-func newPoller() (*poller, error) {
+func newPoller(dull func(id int32) bool) (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -34,7 +36,7 @@ func newPoller() (*poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("epoll descriptor: %w", err)
 	}
-	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), fd: int32(fd)}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), fd: int32(fd), dull: dull}
 	p.look = func(uintptr) bool { return p.poll() > 0 }
 	if p.raw, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // an error where the runtime cannot wait for it
@@ -70,7 +72,7 @@ func (p *poller) wait(d time.Duration) []unix.EpollEvent {
 		return p.events[:p.poll()]
 	}
 	p.ready = 0
-	p.file.SetReadDeadline(time.Now().Add(d))
+	p.file.SetReadDeadline(time.Now().Add(wholly(d)))
 	p.asleep.Store(true)
 	if !p.rung.Swap(false) {
 		if p.raw.Read(p.look) != nil { // the deadline, perhaps before the first look
@@ -93,14 +95,29 @@ func (p *poller) ring() {
 	}
 }
 
-// poll asks the kernel and does not wait.
-func (p *poller) poll() int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
-	if errno != 0 {
-		n = 0 // interrupted: the next look sees it
+// wholly rounds a wait up to milliseconds, and a little over. The runtime asks
+// the kernel to wake it after a number of them, rounded down, and then waits
+// again for what is left: this spares the second time.
+func wholly(d time.Duration) time.Duration {
+	if d > time.Minute {
+		return d
 	}
-	p.ready = int(n)
-	return p.ready
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond) + 50*time.Microsecond
+}
+
+// poll asks the kernel and does not wait. Events of which all are dull, as
+// those that connections leave behind when they are taken back, are none.
+func (p *poller) poll() int {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
+		if errno != 0 {
+			n = 0 // interrupted: the next look sees it
+		}
+		p.ready = int(n)
+		if n == 0 || slices.ContainsFunc(p.events[:n], func(e unix.EpollEvent) bool { return !p.dull(e.Fd) }) {
+			return p.ready
+		}
+	}
 }
 
 func (p *poller) close() { p.file.Close() }

@@ -71,11 +71,13 @@ const (
 )
 
 func newCarrier(e *Engine) (carrier, error) {
-	p, err := newPoller()
+	ws := &wires{loop: &e.loop, prober: e.prober, now: e.cfg.Now}
+	p, err := newPoller(func(id int32) bool { return ws.all[id].stage == unused })
 	if err != nil {
 		return nil, err
 	}
-	return &wires{loop: &e.loop, prober: e.prober, now: e.cfg.Now, poller: p}, nil
+	ws.poller = p
+	return ws, nil
 }
 
 func (ws *wires) carries(t *health.Target) bool {
