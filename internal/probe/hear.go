@@ -13,8 +13,9 @@ import (
 
 // hearing is what is kept of an answer between two looks at it.
 type hearing struct {
-	runs int // of net/http's reader
-	next int // bytes that it waits for
+	begun int // bytes that were no whole head, with nothing odd about them
+	runs  int // of net/http's reader
+	next  int // bytes that it waits for
 }
 
 // maxGathered bounds the bytes that are kept of an answer.
@@ -33,7 +34,12 @@ const freeRuns = 64
 // The usual answer is read in place. Any other is read as the portable engine
 // does it, by net/http, over the bytes that have come.
 func (a *attempt) hear(b []byte, end error, h *hearing) (rest int, decided bool) {
+	if end == nil && h.begun > 0 && len(b) < maxHead && bytes.IndexByte(b[h.begun:], '\n') < 0 {
+		h.begun = len(b)
+		return 0, false
+	}
 	status, head, length, r := scanHead(b)
+	h.begun = 0
 	switch {
 	case r == whole && head <= maxHead:
 		if rest, decided = a.hearUsual(b[head:], status, length); decided {
@@ -43,6 +49,7 @@ func (a *attempt) hear(b []byte, end error, h *hearing) (rest int, decided bool)
 			return 0, false
 		}
 	case r == partial && end == nil && len(b) < maxHead:
+		h.begun = len(b)
 		return 0, false
 	}
 	if end == nil && h.runs >= freeRuns && len(b) < h.next && len(b) < maxGathered {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,19 +86,6 @@ func TestRefusedAddressIsNotDialled(t *testing.T) {
 	})
 }
 
-// TestSetPolicy: an operator who denies an address means from now on.
-func TestSetPolicy(t *testing.T) {
-	t.Parallel()
-	ap := serveTCP(t, func(net.Conn) {})
-	p := NewProber(Options{Policy: loopbackOnly}, clock())
-	target := targetAt(ap, health.Probe{}, enough)
-	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
-	p.SetPolicy(AddressPolicy{Allow: loopbackOnly.Allow, Deny: prefixes("127.0.0.1/32")})
-	want{health.Indeterminate, health.AddressRefused, "targets.deny"}.check(t, p.Probe(t.Context(), target))
-	p.SetPolicy(loopbackOnly)
-	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
-}
-
 func TestCancelledProbe(t *testing.T) {
 	t.Parallel()
 	for _, p := range []health.Protocol{health.HTTP, health.HTTPS} {
@@ -163,38 +149,6 @@ func TestFaults(t *testing.T) {
 	if f := faultOf(gone, v4, dial(syscall.ECONNREFUSED)); f.cause != health.Cancelled || f.targets {
 		t.Errorf("an error after the end of the context is %v", f.cause)
 	}
-}
-
-// descriptorsChild makes the test binary run out of descriptors, in a process
-// of its own.
-const descriptorsChild = "MAPWARDEN_TEST_DESCRIPTORS"
-
-func TestNoDescriptorsLeft(t *testing.T) {
-	if os.Getenv(descriptorsChild) == "" {
-		child := exec.Command(os.Args[0], "-test.run=^TestNoDescriptorsLeft$")
-		child.Env = append(os.Environ(), descriptorsChild+"=1")
-		out, err := child.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "observed local-fault, doubt descriptors") {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return
-	}
-	ap := serveTCP(t, func(net.Conn) {})
-	portable.ask(t, ap, health.Probe{}, enough) // opens what the runtime keeps open
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: before.Max}); err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
-	var doubts []health.Doubt
-	o := portable.askWith(t, Options{Policy: loopbackOnly, Doubt: func(d health.Doubt) { doubts = append(doubts, d) }}, ap, health.Probe{}, enough)
-	if o.Outcome != health.Indeterminate || len(doubts) != 1 {
-		t.Fatalf("got %+v, doubts %v", o, doubts)
-	}
-	fmt.Printf("observed %v, doubt %v\n", o.Cause, doubts[0])
 }
 
 func TestOnce(t *testing.T) {
