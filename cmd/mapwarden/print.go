@@ -79,10 +79,14 @@ func why(i web.Instance) string {
 }
 
 func standing(i web.Instance) string {
+	text := i.Standing
 	if i.Shadow {
-		return "would be " + i.Standing
+		text = "would be " + text
 	}
-	return i.Standing
+	if len(i.Flags) > 0 {
+		text += " (" + strings.Join(i.Flags, ", ") + ")"
+	}
+	return text
 }
 
 // outcome says NOT CHECKED where nothing is known, so that nobody reads it as bad.
@@ -121,6 +125,12 @@ func (a *app) printExplanation(e web.Explanation) {
 	row("in a row", "%d fails (fall %d), %d passes (rise %d); ever passed %t", e.Fails, e.Fall, e.Passes, e.Rise, e.EverPassed)
 	row("latest", "%s at %s %s", outcome(i), instant(e.LastProbe), e.LastDetail)
 	row("recent", "%s (newest first; . pass, x fail, ? not checked)", dots(e.Recent))
+	if len(i.Flags) > 0 {
+		row("flags", "%s", strings.Join(i.Flags, ", "))
+	}
+	if e.Boot != "" {
+		row("boot", "%s, since %s", e.Boot, instant(e.BootSince))
+	}
 	for _, v := range e.Votes {
 		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), v.Status)
 	}

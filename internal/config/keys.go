@@ -199,6 +199,12 @@ func checkKeys() []key {
 			doc: "The spacing of probes after a first failure, start to start, until the status is settled; at most the interval. Left out, not longer than the interval."},
 		{name: "fall", def: "4", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Fall = n }),
 			doc: "A target is unhealthy on its 4th failure in a row."},
+		{name: "gray", doc: "A target that fails now and then, and never `fall` times in a row, is unhealthy too.", keys: []key{
+			{name: "fails", def: "5", value: whole(0, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Fails = n }),
+				doc: "So many failures, in at least three separate runs …; 0 turns it off."},
+			{name: "of", def: "20", value: whole(5, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Of = n }),
+				doc: "… among so many of the newest probes. It is healthy again once at most one of them failed."},
+		}},
 		{name: "rise", def: "2", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Rise = n }),
 			doc: "An unhealthy target is healthy on its 2nd pass in a row; its very first pass counts at once."},
 		{name: "return", doc: "How a removed instance earns its way back.", keys: []key{

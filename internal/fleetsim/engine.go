@@ -100,7 +100,7 @@ func (e *engine) fire(s *slot, due health.Instant) {
 	}
 	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
 		r := e.p.c.s.fleet.answer(s.target.AddrPort(), s.target.Check.Probe.Path)
-		o.Outcome, o.Cause = r.outcome, r.cause
+		o.Outcome, o.Cause, o.Draining = r.outcome, r.cause, r.drains
 		late := start.Add(s.target.Check.Timeout)
 		switch {
 		case e.p.instant() >= late: // the process stood still in between

@@ -14,13 +14,14 @@ import (
 type mood uint8
 
 const (
-	serving  mood = iota
-	crashed       // its host refuses
-	cutting       // it accepts and resets
-	hanging       // it accepts and never answers
-	erring        // it answers 500
-	starting      // it refuses until it is ready
-	vanished      // its host is gone: silence
+	serving   mood = iota
+	crashed        // its host refuses
+	cutting        // it accepts and resets
+	hanging        // it accepts and never answers
+	erring         // it answers 500
+	starting       // it refuses until it is ready
+	vanished       // its host is gone: silence
+	estranged      // somebody else answers at its address, and says so
 )
 
 // workload is one process behind an instance, at one address.
@@ -32,6 +33,7 @@ type workload struct {
 	mood   mood
 	noPort bool          // it is registered without its port
 	gray   float64       // share of requests that a serving workload answers with 500
+	drains bool          // it says with each answer that it is about to stop
 	since  time.Duration // of mood, gray and address
 	turn   uint64        // counts changes, so that planned ones can be void
 }
@@ -99,7 +101,7 @@ func (f *fleet) become(w *workload, m mood, what string) {
 	w.turn++
 	w.since = f.s.now
 	w.mood = m
-	w.gray = 0
+	w.gray, w.drains = 0, false
 	f.s.clients.mood(w, what)
 }
 
@@ -125,8 +127,13 @@ func (w *workload) faults() float64 {
 type reply struct {
 	outcome health.Outcome
 	cause   health.Cause
+	drains  bool
 	silent  bool // nothing comes back: it ends at the check's timeout
 }
+
+func fails(c health.Cause) reply { return reply{outcome: health.Fail, cause: c} }
+
+var silence = reply{outcome: health.Fail, cause: health.Timeout, silent: true}
 
 // missing is a path that no workload serves.
 const missing = "/missing"
@@ -135,33 +142,36 @@ const missing = "/missing"
 func (f *fleet) answer(at netip.AddrPort, path string) reply {
 	for _, p := range f.cuts {
 		if p.Contains(at.Addr()) {
-			return reply{health.Fail, health.Timeout, true}
+			return silence
 		}
 	}
 	for _, w := range f.workloads {
 		if w.at == at && w.mood == serving && path == missing {
-			return reply{health.Fail, health.BadStatus, false}
+			return fails(health.BadStatus)
 		}
 		if w.at == at {
 			return w.answer(f.rng)
 		}
 	}
-	return reply{health.Fail, health.Timeout, true}
+	return silence
 }
 
 func (w *workload) answer(rng *rand.Rand) reply {
 	switch w.mood {
 	case crashed, starting:
-		return reply{health.Fail, health.Refused, false}
+		return fails(health.Refused)
 	case cutting:
-		return reply{health.Fail, health.Reset, false}
+		return fails(health.Reset)
 	case hanging, vanished:
-		return reply{health.Fail, health.Timeout, true}
+		return silence
 	case erring:
-		return reply{health.Fail, health.BadStatus, false}
+		return fails(health.BadStatus)
+	case estranged:
+		return fails(health.Stranger)
 	}
+	r := reply{outcome: health.Pass, drains: w.drains}
 	if w.gray > 0 && rng.Float64() < w.gray {
-		return reply{health.Fail, health.BadStatus, false}
+		r.outcome, r.cause = health.Fail, health.BadStatus
 	}
-	return reply{health.Pass, health.NoCause, false}
+	return r
 }

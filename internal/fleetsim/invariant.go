@@ -56,16 +56,21 @@ func (j *judge) sends(p *process, c lever.Call) {
 // evidence checks what the removal of one instance rests on.
 func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
 	x := j.sight(key{svc.ID, id})
-	held := j.s.now - x.fallAt
+	held, gray := j.s.now-x.fallAt, x.grayAt > 0 && !waiting
+	if gray && (x.fallAt == 0 || x.grayAt < x.fallAt) {
+		held = j.s.now - x.grayAt
+	}
+	drains := x.drains > 0 && !waiting
+	seldom := gray || drains // it need not fail now
 	switch {
-	case j.wronged(x, id):
+	case !drains && j.wronged(x, id):
 		j.fail("%s, which has served well since before it seemed to fail", what)
-	case x.last == health.Pass:
+	case !seldom && x.last == health.Pass:
 		j.fail("%s, whose latest observation is a pass", what)
-	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
+	case !seldom && (x.run < 2 || !waiting && x.run < cfg.Check.Fall):
 		j.fail("%s after %d failures", what, x.run)
 	case waiting:
-	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
+	case svc.kind == warden.NoHealthCheck && !drains && held < cfg.Policy.Hold:
 		j.fail("%s %s after the verdict, before its hold is over", what, held)
 	case j.s.now-p.born < cfg.Policy.WarmUp:
 		j.fail("%s within the warm-up", what)
@@ -199,7 +204,13 @@ func (j *judge) line(p *process, svc *service, cfg warden.ServiceConfig, what, i
 // looks checks that every other instance was looked at since this one began to
 // fail (rule 6).
 func (j *judge) looks(p *process, svc *service, what, id string) {
-	since := j.sight(key{svc.ID, id}).since
+	x := j.sight(key{svc.ID, id})
+	since := x.since
+	for _, at := range []time.Duration{x.grayAt, x.drains} {
+		if at > 0 {
+			since = min(since, at)
+		}
+	}
 	for _, other := range j.members(p, svc, false) {
 		if x := j.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
 			j.fail("%s, and %s was not looked at since it began to fail", what, other)
@@ -211,7 +222,7 @@ func (j *judge) looks(p *process, svc *service, what, id string) {
 // journalled: what it was admitted on may change while it is carried out.
 func (j *judge) budget(p *process, svc *service, e *lever.Entry) {
 	c, cfg := j.sums(p, svc, e.Instance), j.s.config(svc)
-	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting
+	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting || j.sight(key{svc.ID, e.Instance}).drains > 0
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}

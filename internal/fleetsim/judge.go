@@ -35,6 +35,9 @@ type sight struct {
 	since   time.Duration // when the first of them began
 	fallAt  time.Duration // when the run became as long as the check's fall
 	hard    bool          // refused or reset in this run
+	drains  time.Duration // since when it says that it is about to stop; 0: it does not
+	recent  []bool        // the newest conclusive outcomes: failed
+	grayAt  time.Duration // since when they look gray; 0: they do not
 	ever    bool
 	probes  int
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
@@ -198,6 +201,15 @@ func (j *judge) observed(p *process, o health.Observation) {
 	x := j.sight(key{t.Service.ID, t.Instance})
 	if x.inc.Addr != t.Addr || x.inc.Port != t.Port {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
+	}
+	if o.Outcome != health.Indeterminate {
+		x.outcome(t.Check.Gray, o.Outcome == health.Fail, j.s.now)
+	}
+	switch {
+	case o.Outcome == health.Pass && !o.Draining:
+		x.drains = 0
+	case o.Draining && x.drains == 0:
+		x.drains = j.s.now
 	}
 	before := x.last
 	x.last, x.lastAt = o.Outcome, j.s.now

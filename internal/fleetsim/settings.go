@@ -45,7 +45,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,
@@ -141,10 +141,17 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"evidence": word(func(c *warden.ServiceConfig) *policy.QuarantineEvidence { return &c.Policy.Evidence }, evidences),
 	"admission": word(func(c *warden.ServiceConfig) *policy.Admission { return &c.Policy.Admission },
 		map[string]policy.Admission{"hold": policy.Hold, "trust": policy.Trust}),
-	"interval":         span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
-	"timeout":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
-	"confirm":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
-	"fall":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"interval": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
+	"timeout":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
+	"confirm":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
+	"fall":     count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"gray": func(c *warden.ServiceConfig, v string) error {
+		n, err := fmt.Sscanf(v, "%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of)
+		if err != nil || n != 2 {
+			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20", v)
+		}
+		return nil
+	},
 	"rise":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Rise }),
 	"grace":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Grace }),
 	"passes":           count(func(c *warden.ServiceConfig) *int { return &c.Policy.ReturnPasses }),

@@ -83,7 +83,10 @@ func (t *timeline) record(r warden.Record) {
 			return // every instance begins like that
 		}
 		text := fmt.Sprintf("%s %s -> %s", r.Instance, r.From, r.To)
-		if r.To == health.Unhealthy {
+		switch {
+		case r.Reason == policy.Gray:
+			text += ": gray, " + r.Detail
+		case r.To == health.Unhealthy:
 			text += fmt.Sprintf(": %s, %d of %d", r.Cause, r.Fails, r.Fall)
 		}
 		t.say("sees", "%s", text)

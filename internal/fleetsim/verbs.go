@@ -24,6 +24,8 @@ var actions = map[string]func(*words) func(*sim){
 	"recover":   becomes("recover", serving),
 	"slowstart": slowStart,
 	"gray":      gray,
+	"stranger":  becomes("stranger", estranged),
+	"drain":     drain,
 	"flap":      flap,
 
 	// Their owner.
@@ -186,6 +188,17 @@ func gray(w *words) func(*sim) {
 			s.fleet.become(x, serving, "")
 			x.gray = share / 100
 			s.clients.mood(x, "gray")
+		}
+	}
+}
+
+// drain: it serves, and says that it is about to stop.
+func drain(w *words) func(*sim) {
+	which := w.instances()
+	return func(s *sim) {
+		for _, x := range which(s) {
+			s.fleet.become(x, serving, "")
+			x.drains = true
 		}
 	}
 }

@@ -74,6 +74,7 @@ type Check struct {
 	Timeout  time.Duration // whole probe: resolve, connect, answer
 	Confirm  time.Duration // spacing while Suspect, start to start, never before the last probe ended
 	Fall     int           // Unhealthy on this many consecutive failures
+	Gray     Gray          // … or on failures now and then
 	Rise     int           // Healthy on this many consecutive passes, after the first time
 	Return   Return
 	Grace    time.Duration // with admission "trust": failures in this time after first sight do not count
@@ -116,7 +117,7 @@ func (p Probe) Fingerprint() uint64 {
 func (c Check) Equal(d Check) bool {
 	return c.Probe.Equal(d.Probe) && c.Return.Equal(d.Return) &&
 		c.Interval == d.Interval && c.Timeout == d.Timeout && c.Confirm == d.Confirm &&
-		c.Fall == d.Fall && c.Rise == d.Rise && c.Grace == d.Grace
+		c.Fall == d.Fall && c.Gray == d.Gray && c.Rise == d.Rise && c.Grace == d.Grace
 }
 
 // Equal reports whether two probes are the same in everything.

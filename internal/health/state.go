@@ -13,21 +13,27 @@ type State struct {
 
 	recent uint64 // latest 32 outcomes plus one, two bits each, newest lowest; 0 is none
 
+	failed uint32 // newest conclusive outcomes since the last Restart, a bit each, newest lowest: 1 failed
+
 	Fails  uint16 // current failure run
 	Passes uint16 // current pass run
 	Probes uint16 // conclusive observations since the last Rewarm
+	Window uint8  // conclusive observations since the last Restart, at most MaxWindow
 
 	Status Status
 	Phase  Phase
 	Last   Outcome
 	Cause  Cause // of Last
 	Ever   bool  // passed at least once in this incarnation
+	Gray   bool  // fails now and then (Check.Gray)
 }
 
 // Step folds one observation into s. An Indeterminate observation changes
 // nothing but what was seen last. A failure run makes the target Unhealthy on
-// its Fall-th failure; the first pass of a target's life makes it Healthy at
-// once, later ones on the Rise-th.
+// its Fall-th failure, and so do failures now and then (Gray); the first pass
+// of a target's life makes it Healthy at once, later ones on the Rise-th, but
+// a gray one not before it is Gray no more. A target that says that it drains is
+// Draining, whatever else it answers, until it passes without saying so.
 func Step(s State, c Check, o Observation) (State, Transition) {
 	before := s
 	s.LastAt = o.End
@@ -50,17 +56,24 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 }
 
 func pass(s State, c Check, o Observation) State {
+	if s.Phase == Draining && !o.Draining { // it earns its way back from here on
+		s.Passes = 0
+	}
 	if s.Passes == 0 {
 		s.PassSince = o.Start
 	}
 	s.Passes = bump(s.Passes)
 	s.Probes = bump(s.Probes)
 	s.Fails, s.FailSince = 0, 0
-	if !s.Ever || int(s.Passes) >= c.Rise {
+	s.weigh(c.Gray, false)
+	if !s.Ever || int(s.Passes) >= c.Rise && !s.Gray {
 		s.Status = Healthy
 	}
 	s.Ever = true
 	s.Phase = Steady
+	if o.Draining {
+		s.Phase = Draining
+	}
 	return s
 }
 
@@ -71,10 +84,13 @@ func fail(s State, c Check, o Observation) State {
 	s.Fails = bump(s.Fails)
 	s.Probes = bump(s.Probes)
 	s.Passes, s.PassSince = 0, 0
-	if int(s.Fails) >= c.Fall {
+	s.weigh(c.Gray, true)
+	if int(s.Fails) >= c.Fall || s.Gray {
 		s.Status = Unhealthy
 	}
 	switch {
+	case o.Draining, s.Phase == Draining: // it has kept its word
+		s.Phase = Draining
 	case !s.Ever:
 		s.Phase = Starting
 	case s.Status == Unhealthy:
@@ -92,11 +108,12 @@ func bump(n uint16) uint16 {
 	return n + 1
 }
 
-// Restart forgets the current failure run: after a time in which accusations
-// did not count, a removal needs Fall new failures (safety rule 6). Passes and
-// what was ever learnt stay.
+// Restart forgets the current failure run and the window: after a time in which
+// accusations did not count, a removal needs Fall new failures, or a new window
+// that is Gray (safety rule 6). Passes and what was ever learnt stay.
 func Restart(s State) State {
 	s.Fails, s.FailSince = 0, 0
+	s.failed, s.Window, s.Gray = 0, 0, false
 	if s.Status == Unhealthy {
 		s.Status = Unknown
 	}

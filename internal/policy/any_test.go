@@ -34,13 +34,19 @@ func thoroughly(t *testing.T, prop func(*rapid.T)) {
 // that something remains to be admitted.
 func anyMember(t *rapid.T, i int) Member {
 	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie")}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0, 1, 2:
 		return well(m)
 	case 3:
 		return failing(m, health.Refused)
 	case 4:
 		return failing(m, health.Cause(rapid.IntRange(1, 8).Draw(t, "cause")))
+	}
+	if rapid.IntRange(0, 4).Draw(t, "gray") == 0 {
+		return gray(m)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "draining") == 0 {
+		return draining(m)
 	}
 	m.Verdict = health.Status(rapid.IntRange(0, 2).Draw(t, "verdict"))
 	m.Last = health.Outcome(rapid.IntRange(0, 2).Draw(t, "last"))
@@ -60,6 +66,10 @@ func anyMember(t *rapid.T, i int) Member {
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
 	}
+	m.Gray, m.Draining = flag("is gray"), flag("drains")
+	if m.Ours || m.Removing || m.Memo.Shadow {
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining}).Draw(t, "out for")
+	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}
 	if rapid.Bool().Draw(t, "holding") {
@@ -71,6 +81,21 @@ func anyMember(t *rapid.T, i int) Member {
 func well(m Member) Member {
 	m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Pass, 9, true, true
 	m.PassSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-1, 9, health.Healthy
+	return m
+}
+
+// gray is a member that fails now and then, and passed just now.
+func gray(m Member) Member {
+	m = well(m)
+	m.Verdict, m.Gray, m.Passes = health.Unhealthy, true, 1
+	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
+	return m
+}
+
+// draining is a member that passes and says that it is about to stop.
+func draining(m Member) Member {
+	m = well(m)
+	m.Draining = true
 	return m
 }
 

@@ -64,9 +64,13 @@ func TestBudgetsHold(t *testing.T) {
 		ds := f.decide()
 		for i, v := range f.services {
 			c := Count(&v)
-			soft, all := 0, 0
+			soft, all, drained := 0, 0, 0
 			for _, d := range removals(ds, i) {
 				if d.Class == health.Gone {
+					continue
+				}
+				if d.Reason == Draining { // counts as out already, and with its like alone
+					drained++
 					continue
 				}
 				all++
@@ -76,6 +80,9 @@ func TestBudgetsHold(t *testing.T) {
 			}
 			if most := max(int(v.Config.MaxOutHard*float64(c.N)/100), int(v.Config.MaxOut*float64(c.N)/100), 1); all > 0 && c.Out+all > most {
 				t.Fatalf("%d of %d are out, and %d more are taken out; at most %d", c.Out, c.N, all, most)
+			}
+			if most := max(int(v.Config.MaxOutHard*float64(c.N)/100), 1); drained > 0 && c.Out-c.Draining+drained > most {
+				t.Fatalf("%d of %d are out, %d of them at their own word, and %d of those are taken out; at most %d", c.Out, c.N, c.Draining, drained, most)
 			}
 			if most := max(int(v.Config.MaxOut*float64(c.N)/100), 1); soft > 0 && c.Out+soft > most {
 				t.Fatalf("%d of %d are out, and %d more on soft evidence; at most %d", c.Out, c.N, soft, most)
@@ -109,10 +116,18 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				}
 				m := v.Members[d.Member]
 				warming := testNow < f.o.WarmSince.Add(v.Config.WarmUp)
-				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || m.Fails < v.Fall || f.bank.Storm && !calm(f.o)) {
+				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || f.bank.Storm && !calm(f.o)) {
 					t.Fatalf("removed too early: %+v", m)
 				}
-				if m.Last != health.Fail || m.Foreign || m.Other || m.Busy {
+				switch {
+				case d.Reason == Gray && (!m.Gray || m.Verdict != health.Unhealthy || m.Last == health.Indeterminate):
+					t.Fatalf("removed as gray: %+v", m)
+				case d.Reason == Draining && !m.Draining:
+					t.Fatalf("removed as draining: %+v", m)
+				case d.Reason == Failing && (m.Fails < v.Fall || m.Last != health.Fail), d.Reason == NeverReady && m.Last != health.Fail:
+					t.Fatalf("removed too early: %+v", m)
+				}
+				if m.Foreign || m.Other || m.Busy {
 					t.Fatalf("removed: %+v", m)
 				}
 			}

@@ -36,7 +36,7 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 func (p *Plan) propose(v *ServiceView, i int, a Action, why, withheld Reason) {
 	m := &v.Members[i]
 	p.Proposals = append(p.Proposals, Proposal{
-		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(),
+		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(why),
 		Withheld: withheld, Tie: m.Tie, Counts: p.Counts, Config: &v.Config,
 	})
 }
@@ -58,6 +58,10 @@ func wanted(s situation) (Action, Reason) {
 	switch {
 	case m.Gone:
 		return Remove, OwnerGone
+	case m.Draining && m.Ever:
+		return Remove, Draining
+	case m.Gray && m.Verdict == health.Unhealthy && m.Fails < s.v.Fall:
+		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
 	case m.New && !m.Ever && s.v.Config.Admission == Hold:
@@ -97,7 +101,7 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	if memo.Holding == 0 {
 		memo.Holding = now
 	}
-	s.action, s.holding = action, memo.Holding
+	s.action, s.why, s.holding = action, why, memo.Holding
 	r := firstRule(rules[:], s)
 	withheld := NoReason
 	if r != nil {
@@ -144,11 +148,11 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = m.Memo
 	switch {
 	case m.Returning:
-		if m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+		if (m.Last == health.Fail || m.Draining) && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone:
-	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
+	case m.cleared():
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -183,7 +187,7 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 		standing = m.Memo.Standing
 	}
 	memo := m.Memo.become(standing, m.Memo.Reason, now)
-	if m.Ours {
+	if m.OutFor != NoReason {
 		memo.Reason = m.OutFor
 	}
 	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
@@ -212,7 +216,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = Operator
 	case m.Gone:
 		return NoReason, NoReason, at
-	case st == Waiting && m.Last == health.Pass:
+	case st == Waiting && m.Last == health.Pass && !m.Draining:
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
@@ -243,9 +247,10 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	return why, withheld, at
 }
 
-// earned: enough passes, and over enough time (rule 12).
+// earned: enough passes, and over enough time (rule 12), of one that neither
+// fails now and then nor says that it drains.
 func earned(m *Member, c *Config) bool {
-	return m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+	return !m.Gray && !m.Draining && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the

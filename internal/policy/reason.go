@@ -9,6 +9,8 @@ type Reason string
 const (
 	NoReason     Reason = ""
 	Failing      Reason = "failing"        // the verdict is unhealthy and its hold has passed
+	Gray         Reason = "gray"           // the same, of one that fails now and then
+	Draining     Reason = "draining"       // it says itself that it is about to stop
 	NeverReady   Reason = "never-ready"    // admission: not capacity until its first pass (rule 11)
 	OwnerGone    Reason = "owner-gone"     // the owner says it has stopped
 	Recovered    Reason = "recovered"      // earned its return (rule 12)

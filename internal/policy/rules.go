@@ -13,6 +13,7 @@ type situation struct {
 	m      *Member
 	c      *Counts
 	action Action
+	why    Reason
 	now    health.Instant
 
 	holding health.Instant // since when it is wanted and nothing forbids it
@@ -97,7 +98,7 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
-			return s.v.Quarantine && s.now < s.holding.Add(s.v.Config.Hold)
+			return s.v.Quarantine && s.why != Draining && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
 	{14, DrillPending, admission, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
@@ -122,9 +123,13 @@ func Restarting() []Reason {
 const maxRemovals = 4
 
 func awaitingPeers(s situation) bool {
+	since := s.m.FailSince
+	if s.why == Gray { // its runs are short: what counts is when they were enough
+		since = s.holding
+	}
 	for i := range s.v.Members {
 		p := &s.v.Members[i]
-		if p.Target != s.m.Target && p.probed() && p.LastAt <= s.m.FailSince {
+		if p.Target != s.m.Target && p.probed() && p.LastAt <= since {
 			return true
 		}
 	}
@@ -141,7 +146,7 @@ func lastHealthy(s situation) bool {
 	left := 0
 	for i := range s.v.Members {
 		p := &s.v.Members[i]
-		if p.Target == s.m.Target || p.isOut() || p.Gone || p.Last != health.Pass {
+		if p.Target == s.m.Target || p.isOut() || p.Gone || p.Last != health.Pass || !p.sound() {
 			continue
 		}
 		if s.c.N == 2 && (!p.LastTwo || s.now.Sub(p.LastAt) > 2*s.v.Interval) {
@@ -149,7 +154,7 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class() == health.Soft && s.action != HoldOut
+	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
 }
 
 // applies reports whether the rule is asked at all for this removal.
@@ -181,8 +186,8 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 	m := &v.Members[member]
 	c := Count(&v)
 	s := situation{o: &o, v: &v, m: m, c: &c, action: Remove, now: now, holding: m.Memo.Holding}
-	if a, _ := wanted(s); a != Keep {
-		s.action = a
+	if a, why := wanted(s); a != Keep {
+		s.action, s.why = a, why
 	}
 	out := make([]Said, 0, len(rules)+1)
 	for i := range rules {
@@ -192,6 +197,6 @@ func Ask(o Outlook, v ServiceView, member int, now health.Instant) []Said {
 		out = append(out, said)
 	}
 	share := Said{Rule: 7, Reason: Budget, Applies: !m.Gone, Says: "one more fits into the share that may be out"}
-	share.Withholds = share.Applies && !m.isOut() && c.Out+1 > allowance(&v.Config, m.class(), s.action, c.N)
+	share.Withholds = share.Applies && !m.takenOut() && c.after(s.why, 0) > allowance(&v.Config, m.class(s.why), s.action, c.N)
 	return append(out, share)
 }

@@ -256,3 +256,75 @@ func TestAsk(t *testing.T) {
 		t.Errorf("withheld by %v, want %v", withheld, want)
 	}
 }
+
+// TestGrayGoesThoughItPasses: it is soft evidence, its pass calls nothing off,
+// and nobody relies on it.
+func TestGrayGoesThoughItPasses(t *testing.T) {
+	v := service(crowd(10, health.NoCause)...)
+	v.Quarantine = true
+	v.Members[0] = gray(Member{Target: health.NewHandle(0, 1)})
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != Gray || d.Class != health.Soft {
+		t.Errorf("a gray member: %s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
+	}
+	v.Members[0].Fails, v.Members[0].Last, v.Members[0].Cause = 1, health.Fail, health.Refused
+	if d := answer(t, warm, v); d.Reason != Gray || d.Class != health.Soft {
+		t.Errorf("refused now: %s, class %s", d.Reason, d.Class)
+	}
+	v.Members[0].Fails = v.Fall
+	if d := answer(t, warm, v); d.Reason != Failing || d.Class != health.Hard {
+		t.Errorf("refused for good: %s, class %s", d.Reason, d.Class)
+	}
+	v.Members[0] = gray(Member{Target: health.NewHandle(0, 1)})
+	v.Members[0].Verdict = health.Healthy
+	if p := Propose(warm, v, testNow); len(p.Proposals) != 0 {
+		t.Errorf("our opinion alone: %+v", p.Proposals)
+	}
+	v.Members[0].Verdict = health.Unhealthy
+	for i := range v.Members[1:] {
+		v.Members[1+i].LastAt = v.Members[0].Memo.Holding - 1
+	}
+	if d := answer(t, warm, v); d.Why != AwaitingPeers {
+		t.Errorf("peers that were not looked at since the verdict: %q", d.Why)
+	}
+	for i := range v.Members {
+		v.Members[i] = gray(v.Members[i])
+	}
+	for _, p := range Propose(warm, v, testNow).Proposals {
+		if p.Withheld != LastHealthy {
+			t.Errorf("all are gray, and one is withheld by %q", p.Withheld)
+		}
+	}
+}
+
+// TestDrainingGoesAtItsWord: without failures, a verdict or a hold, as hard
+// evidence; and while it is in, it counts as out for others.
+func TestDrainingGoesAtItsWord(t *testing.T) {
+	v := service(crowd(10, health.NoCause)...)
+	v.Quarantine = true
+	v.Members[0] = draining(v.Members[0])
+	v.Members[0].Memo = Memo{}
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != Draining || d.Class != health.Hard {
+		t.Errorf("%s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
+	}
+	v.Members[1], v.Members[2] = draining(v.Members[1]), draining(v.Members[2])
+	if c := Count(&v); c.Out != 3 || c.Draining != 3 {
+		t.Errorf("%d out, %d draining", c.Out, c.Draining)
+	}
+	v.Members[0] = failing(v.Members[0], health.BadStatus)
+	v.Members[0].Draining = false
+	if d := answer(t, warm, v); d.Why != Budget {
+		t.Errorf("soft evidence beside two that drain: %q", d.Why)
+	}
+	for i := range v.Members {
+		v.Members[i] = draining(v.Members[i])
+	}
+	for _, p := range Propose(warm, v, testNow).Proposals {
+		if p.Withheld != LastHealthy {
+			t.Errorf("all drain, and one is withheld by %q", p.Withheld)
+		}
+	}
+	v.Members[0].Ever = false
+	if p := Propose(warm, v, testNow).Proposals; len(p) != 9 {
+		t.Errorf("%d proposals with one that never passed", len(p))
+	}
+}

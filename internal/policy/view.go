@@ -18,6 +18,8 @@ type Member struct {
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
 	Gone      bool // the owner says that it has stopped
+	Gray      bool // it fails now and then, or was removed for that and is not known to be well
+	Draining  bool // it says itself that it is about to stop
 	Fails     int  // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
@@ -36,7 +38,7 @@ type Member struct {
 	Other    bool          // of another account: counts, is never written
 	InitDown bool          // UNHEALTHY since its registration, and never passed
 	Ours     bool          // an open entry says that it is out because of us
-	OutFor   Reason        // … and why
+	OutFor   Reason        // why it is out, would be (mode observe), or is being removed
 	OutSince health.Instant
 	HeldOut  bool // out by admission
 
@@ -68,6 +70,11 @@ type Memo struct {
 
 // isOut: counts as out in the denominator (safety rule 5).
 func (m *Member) isOut() bool {
+	return m.takenOut() || m.Draining
+}
+
+// takenOut is isOut but for who is in and says that it drains.
+func (m *Member) takenOut() bool {
 	return m.Ours || m.Removing || m.Foreign || m.Registry == health.Unhealthy || m.Memo.Standing.IsOut()
 }
 
@@ -76,12 +83,35 @@ func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
 }
 
-// class of the evidence against it.
-func (m *Member) class() health.Class {
-	if m.Gone {
+// class of the evidence for taking it out because of why. What its latest
+// failure was says nothing of one that fails now and then.
+func (m *Member) class(why Reason) health.Class {
+	switch {
+	case m.Gone:
 		return health.Gone
+	case why == Gray:
+		return health.Soft
+	case why == Draining:
+		return health.Hard
 	}
 	return m.Cause.Class()
+}
+
+// sound reports whether a member that passes can be counted on: what may be
+// taken out though it passes must not be what another removal relies on.
+func (m *Member) sound() bool { return !m.Gray }
+
+// cleared reports whether what its removal under way rests on holds no more: a
+// pass before the call, the verdict after it. A gray one passes often, so only
+// the verdict clears it; one that drains has to take its word back.
+func (m *Member) cleared() bool {
+	switch {
+	case m.OutFor == Draining:
+		return !m.Draining && m.Last == health.Pass
+	case m.Pending, m.OutFor == Gray:
+		return m.Verdict == health.Healthy
+	}
+	return m.Last == health.Pass
 }
 
 // ServiceView is one service as policy sees it.
@@ -119,6 +149,7 @@ const (
 type Counts struct {
 	N        int // the denominator (rule 5)
 	Out      int // of N
+	Draining int // of Out: those that are in and say that they drain
 	Ever     int // ever passed, quarantined ones included
 	Passing  int // of Ever, by latest observation
 	Fails    int // latest observation failed, of all
@@ -134,6 +165,9 @@ func Count(v *ServiceView) Counts {
 		c.N++
 		if m.isOut() {
 			c.Out++
+		}
+		if m.Draining && !m.takenOut() {
+			c.Draining++
 		}
 		if m.Ever {
 			c.Ever++
@@ -152,6 +186,16 @@ func Count(v *ServiceView) Counts {
 	c.Out += v.Ghosts
 	c.PastLine = pastLine(c.Passing, c.Ever, v.Config.FailOpen)
 	return c
+}
+
+// after is how many are out once one more is taken out because of why. Who says
+// that it drains is out already, in what it counts for others: among its like
+// only those count that were taken out.
+func (c Counts) after(why Reason, taken int) int {
+	if why == Draining {
+		return c.Out - c.Draining + taken + 1
+	}
+	return c.Out + taken + 1
 }
 
 // pastLine is the fail-open line (rule 6). Where nobody ever passed there is

@@ -91,6 +91,9 @@ func scanHeader(line []byte) (length int, usual bool) {
 			}
 		}
 	}
+	if isWord(name) {
+		return -1, false
+	}
 	switch len(name) {
 	case len("Transfer-Encoding"):
 		if bytes.EqualFold(name, []byte("Transfer-Encoding")) {

@@ -130,6 +130,12 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 // judge completes the observation. It returns what is left to read of the
 // body, nil if that is not worth the wait.
 func (a *attempt) judge(resp *http.Response) io.Reader {
+	a.obs.Identity = identityOf(resp.Header)
+	if who := stranger(a.obs.Identity, a.target); who != "" {
+		a.fail(health.Stranger, "the answer comes from "+who)
+		return resp.Body
+	}
+	a.obs.Draining = drains(resp.Header)
 	if a.judgeStatus(resp.StatusCode) {
 		return resp.Body
 	}

@@ -27,7 +27,7 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 		Line: w.line(i), Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever,
 		Check: CheckLine(s.cfg.Check), Fails: int(st.Fails), Passes: int(st.Passes),
 		Fall: s.cfg.Check.Fall, Rise: s.cfg.Check.Rise, EverPassed: st.Ever,
-		Recent: st.Recent(20), LastDetail: sl.detail, LastProbe: w.wall(st.LastAt), Verdict: verdict.Status,
+		Recent: st.Recent(20), LastDetail: sl.detail, Boot: sl.boot, BootSince: w.wall(sl.bootAt), LastProbe: w.wall(st.LastAt), Verdict: verdict.Status,
 		Attributes: sl.attrs, N: c.N, OutCount: c.Out, Passing: c.Passing, Ever: c.Ever,
 	}
 	for _, vote := range w.votes(i) {
@@ -46,6 +46,9 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 	if sl.entry != nil {
 		entry := *sl.entry
 		e.Entry = &entry
+	}
+	if st.Gray {
+		e.NowAndThen = nowAndThen(*st, s.cfg.Check.Gray)
 	}
 	e.Summary = summary(e)
 	return e, true
@@ -78,6 +81,12 @@ func summary(e Explanation) string {
 		seen = fmt.Sprintf("it failed %s (%s; %d make it unhealthy)", inARow(e.Fails), l.Cause, e.Fall)
 	case l.Outcome == health.Indeterminate:
 		seen = fmt.Sprintf("NOT CHECKED: %s", l.Cause)
+	}
+	if l.Phase == health.Draining {
+		seen += "; it says that it is about to stop"
+	}
+	if e.NowAndThen != "" {
+		seen += "; it fails now and then: " + e.NowAndThen
 	}
 	would := ""
 	if l.Shadow {

@@ -131,11 +131,14 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
+	m.Draining = st.Phase == health.Draining
 	if n := len(sl.removals); n > 0 {
 		m.LastRemoved = sl.removals[n-1]
 	}
 	if e := sl.entry; e != nil && e.IsOut() {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
+	} else if sl.memo.Shadow {
+		m.OutFor = sl.outFor
 	}
 	if j := sl.job; j != nil {
 		m.Removing = j.Goal == lever.ToOut
@@ -143,7 +146,12 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		m.Busy = !m.Removing && !m.Returning
 		m.Pending = j.Pending()
 		m.HeldOut = m.HeldOut || j.Entry.Waiting
+		if m.Removing {
+			m.OutFor = j.Entry.Reason
+		}
 	}
+	// Out for failing now and then, it is well once a whole window says so.
+	m.Gray = st.Gray || m.OutFor == policy.Gray && !m.Removing && int(st.Window) < s.cfg.Check.Gray.Of
 	down := sl.registry == health.Unhealthy && sl.registered && !m.Ours && !m.Removing
 	if down && s.lever == lever.CustomStatus {
 		m.InitDown = sl.initDown() || sl.memo.Standing == policy.Waiting && !m.Memo.Shadow
@@ -216,7 +224,7 @@ func (w *Warden) remove(s *service, i int, d policy.Decision) {
 	sl.memo = policy.Memo{Standing: standing, Reason: d.Why, Since: w.now, Shadow: !w.acts(s)}
 	w.mark(s)
 	if !w.acts(s) {
-		sl.outAt = w.now
+		sl.outAt, sl.outFor = w.now, d.Why
 		return
 	}
 	e := lever.Entry{Kind: s.lever}

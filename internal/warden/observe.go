@@ -1,6 +1,8 @@
 package warden
 
 import (
+	"fmt"
+
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
 )
@@ -24,6 +26,10 @@ func (w *Warden) observe(o health.Observation) {
 	if o.Outcome != before.Last || o.Cause != before.Cause {
 		sl.detail = o.Detail
 	}
+	if b := o.Identity.Boot; b != "" && b != sl.boot {
+		sl.boot, sl.bootAt = b, o.End
+		w.pages.touch(s.index)
+	}
 	w.countFailing(i, before, o)
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
@@ -32,12 +38,16 @@ func (w *Warden) observe(o health.Observation) {
 		w.emit(Reschedule{Target: o.Target, At: health.NextDue(*st, *check, o)})
 	}
 	if moved == health.Changed {
-		w.recordSlot(s, sl, Record{
+		r := Record{
 			Kind: TransitionRecord, From: before.Status, To: st.Status,
 			Cause: o.Cause, Fails: int(st.Fails), Fall: check.Fall, Detail: o.Detail,
-		})
+		}
+		if st.Status == health.Unhealthy && r.Fails < r.Fall {
+			r.Reason, r.Detail = policy.Gray, nowAndThen(*st, check.Gray)
+		}
+		w.recordSlot(s, sl, r)
 	}
-	if moved != health.Unchanged || st.Fails > 0 || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
+	if moved != health.Unchanged || st.Fails > 0 || st.Gray || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
 		w.mark(s)
 	}
 }
@@ -60,10 +70,15 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 	case health.Pass:
 		w.setFailing(i, false)
 	case health.Fail:
-		if !w.slots[i].failing && before.Ever {
+		if !w.slots[i].failing && before.Ever && !o.Draining && before.Phase != health.Draining {
 			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
 			w.onset = true
 		}
 		w.setFailing(i, true)
 	}
+}
+
+// nowAndThen says how often a gray target fails.
+func nowAndThen(s health.State, g health.Gray) string {
+	return fmt.Sprintf("%d of its latest %d probes failed", s.Failures(g.Of), min(int(s.Window), g.Of))
 }

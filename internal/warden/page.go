@@ -141,6 +141,7 @@ func (w *Warden) line(i int) InstanceLine {
 		ID: sl.inst, Addr: addrText(sl.inc), Registered: sl.registered, Registry: sl.registry,
 		Status: st.Status, Phase: st.Phase, Outcome: st.Last, Cause: st.Cause,
 		Standing: sl.memo.Standing, Reason: sl.memo.Reason, Shadow: sl.memo.Shadow, Since: w.wall(sl.memo.Since),
+		Flags: flags(sl, st),
 	}
 }
 

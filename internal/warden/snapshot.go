@@ -74,6 +74,7 @@ type InstanceLine struct {
 	Reason     policy.Reason // of the standing, or why a removal is withheld
 	Shadow     bool          // mode observe: the standing is what would be
 	Since      int64         // wall: when the standing began
+	Flags      Flags         // what else is worth knowing
 }
 
 // Explanation says for one instance why it is in or out.
@@ -90,6 +91,9 @@ type Explanation struct {
 	Rise        int
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
+	NowAndThen  string           // how often it fails, where it is gray
+	Boot        string           // the target's own boot id, where it names one …
+	BootSince   int64            // … wall: when it was first heard
 	LastDetail  string           // of the latest outcome that differed from the one before
 	LastProbe   int64            // wall
 	Verdict     health.Status

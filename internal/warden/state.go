@@ -61,12 +61,15 @@ type slot struct {
 	served     bool // was not UNHEALTHY at some time, as far as anybody remembers
 	isNew      bool
 	first      health.Instant // first seen
+	boot       string         // the target's own boot id, "" where it names none …
+	bootAt     health.Instant // … and when it was first heard
 	detail     string         // of the latest outcome that differed from the one before
 	failing    bool           // counted in Warden.failing
 
 	entry    *lever.Entry // open journal entry, as last stored
 	job      *job
 	outAt    health.Instant // since when it is out because of us, on our clock
+	outFor   policy.Reason  // mode observe: why it would be out
 	seenOut  int            // complete listings in a row that show it though it is out
 	moved    bool           // the latest listing shows another incarnation
 	gone     int            // complete listings in a row that lack it though it is back

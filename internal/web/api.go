@@ -82,7 +82,8 @@ type Instance struct {
 	Reason     policy.Reason `json:"reason,omitempty"`
 	Shadow     bool          `json:"shadow"` // mode observe: the standing is what would be
 	Since      *time.Time    `json:"since,omitempty"`
-	Problem    bool          `json:"problem"` // worth a look: it does not simply pass and serve
+	Flags      []string      `json:"flags,omitempty"` // what else is worth knowing
+	Problem    bool          `json:"problem"`         // worth a look: it does not simply pass and serve
 }
 
 // Services answers GET /api/v1/services.
@@ -111,7 +112,9 @@ type Explanation struct {
 	Passes     int               `json:"passes"` // in a row
 	Rise       int               `json:"rise"`
 	EverPassed bool              `json:"ever_passed"`
-	Recent     []string          `json:"recent"` // outcomes, newest first
+	Recent     []string          `json:"recent"`         // outcomes, newest first
+	Boot       string            `json:"boot,omitempty"` // the target's own boot id …
+	BootSince  *time.Time        `json:"boot_since,omitempty"`
 	LastDetail string            `json:"last_detail,omitempty"`
 	LastProbe  *time.Time        `json:"last_probe_at,omitempty"`
 	Verdict    string            `json:"verdict"`

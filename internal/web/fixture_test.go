@@ -172,7 +172,8 @@ func night() *warden.Snapshot {
 	payments[3] = warden.InstanceLine{ID: "pay-0003", Addr: "10.8.0.4:8080", Status: health.Unhealthy, Phase: health.Steady,
 		Outcome: health.Fail, Cause: health.Refused, Standing: policy.Out, Reason: policy.Failing, Since: ago(6 * time.Minute)}
 	payments[7] = warden.InstanceLine{ID: "pay-0007", Addr: "10.8.0.8:8080", Registered: true, Status: health.Unhealthy, Phase: health.Steady,
-		Outcome: health.Fail, Cause: health.BadStatus, Standing: policy.Leaving, Reason: policy.Holding, Since: ago(12 * time.Second)}
+		Outcome: health.Fail, Cause: health.BadStatus, Standing: policy.Leaving, Reason: policy.Holding, Since: ago(12 * time.Second),
+		Flags: warden.Gray | warden.Flapping}
 	search := serial("search", 6)
 	for i := range search {
 		search[i].Status, search[i].Outcome, search[i].Cause = health.Unhealthy, health.Fail, health.Timeout

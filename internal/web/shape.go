@@ -117,7 +117,7 @@ func instanceOf(s health.Service, m policy.Mode, l warden.InstanceLine) Instance
 		Registry: l.Registry.String(), Status: l.Status.String(), Phase: l.Phase.String(),
 		Outcome: l.Outcome.String(), Cause: causeName(l.Cause),
 		Standing: l.Standing.String(), Reason: l.Reason, Shadow: l.Shadow, Since: wallTime(l.Since),
-		Problem: problem(m, l),
+		Flags: l.Flags.Names(), Problem: problem(m, l),
 	}
 }
 
@@ -133,7 +133,7 @@ func explanationOf(x warden.Explanation) Explanation {
 		Instance: instanceOf(x.Service, x.Mode, x.Line),
 		Mode:     x.Mode.String(), Lever: x.Lever.String(), Summary: x.Summary, Because: Explain(x.Line.Reason),
 		Check: x.Check, Fails: x.Fails, Fall: x.Fall, Passes: x.Passes, Rise: x.Rise, EverPassed: x.EverPassed,
-		Recent: make([]string, 0, len(x.Recent)), LastDetail: x.LastDetail, LastProbe: wallTime(x.LastProbe),
+		Recent: make([]string, 0, len(x.Recent)), LastDetail: x.LastDetail, Boot: x.Boot, BootSince: wallTime(x.BootSince), LastProbe: wallTime(x.LastProbe),
 		Verdict: x.Verdict.String(), Votes: make([]Vote, 0, len(x.Votes)), Rules: make([]Rule, 0, len(x.Rules)),
 		Attributes: x.Attributes.Map(), N: x.N, Out: x.OutCount, Passing: x.Passing, Ever: x.Ever,
 	}

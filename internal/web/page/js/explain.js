@@ -74,7 +74,7 @@ function draw(x) {
     ruling(x),
     h("dl", { class: "facts" },
       fact("Mode", x.mode), fact("Lever", lever(x.lever)), fact("Check", h("code", null, x.check)),
-      fact("We say", x.verdict), fact("Registry says", i.registered ? i.registry : "not registered"), fact("Phase", i.phase),
+      fact("We say", x.verdict), fact("Registry says", i.registered ? i.registry : "not registered"), fact("Phase", i.phase), x.boot ? fact("Boot", [x.boot, ", since ", since(x.boot_since)]) : null,
       fact("Service", `${x.passing} of ${x.ever} that ever passed pass; ${x.out} of ${x.n} out`)),
     x.votes.length ? [h("h3", null, "Votes"), h("table", { class: "plain" }, h("caption", { class: "heard" }, "Votes"),
       h("tbody", null, x.votes.map((v) => h("tr", null, h("th", { scope: "row" }, v.checker), h("td", null, v.zone ?? ""), h("td", null, v.status)))))] : null,

@@ -1,0 +1,29 @@
+package fleetsim
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+)
+
+// outcome notes a conclusive outcome, and since when the newest ones look gray:
+// counted one by one, as people would.
+func (x *sight) outcome(g health.Gray, failed bool, now time.Duration) {
+	x.recent = append(x.recent, failed)
+	x.recent = x.recent[max(0, len(x.recent)-g.Of):]
+	fails, runs := 0, 0
+	for i, f := range x.recent {
+		if f {
+			fails++
+			if i == 0 || !x.recent[i-1] {
+				runs++
+			}
+		}
+	}
+	switch {
+	case g.Fails == 0, len(x.recent) == g.Of && fails <= 1:
+		x.grayAt = 0
+	case x.grayAt == 0 && fails >= g.Fails && runs >= 3:
+		x.grayAt = now
+	}
+}
