@@ -126,6 +126,11 @@ func (r *reader) finishService(path string, s *warden.ServiceConfig, standard wa
 				"make "+x.name+" at most the interval")
 		}
 	}
+	r.finishAtLeast(path+".check", &c.Probe)
+	r.finishAsked(path+".check", &c.Probe)
+	if c.Startup != nil {
+		r.finishAsked(path+".startup_check", c.Startup)
+	}
 	if n := r.first(path+".check.gray.fails", path+".check.gray.of"); n != nil && c.Gray.Fails > c.Gray.Of {
 		r.add(n,
 			fmt.Sprintf("%s.check.gray: %d of %d probes cannot fail", path, c.Gray.Fails, c.Gray.Of),

@@ -354,8 +354,8 @@ func TestProfiles(t *testing.T) {
 // A setting that somebody adds to the core has a default here, too.
 func TestNoSettingIsForgotten(t *testing.T) {
 	zero := map[string][]string{
-		"aws":      {"Mode", "Admission", "Evidence", "GoneLast"},
-		"embedded": {"Mode", "Admission", "GoneLast", "Prove", "RestoreUnproven"},
+		"aws":      {"Mode", "Admission", "Evidence", "GoneLast", "Startup"},
+		"embedded": {"Mode", "Startup", "Admission", "GoneLast", "Prove", "RestoreUnproven"},
 	}
 	for _, kind := range []RegistryKind{AWS, Embedded} {
 		f := base(kind)

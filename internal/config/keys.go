@@ -161,13 +161,14 @@ func paceKeys() []key {
 // serviceKeys stand in defaults and in each rule.
 func serviceKeys() []key {
 	return []key{
-		{name: "check", keys: checkKeys(), oneOf: []string{"http", "https", "tcp"},
+		{name: "check", keys: checkKeys(), oneOf: questions,
 			doc: "How and how often to probe. Without `http`, `https` or `tcp` it is a TCP connect."},
 		{name: "safety", keys: safetyKeys(),
 			doc: "The lines that a removal must not cross; safety.md says what each is for."},
 		{name: "quarantine", keys: quarantineKeys(),
 			doc: "Services without a health check in Cloud Map: a failing instance is deregistered, and registered again later, exactly as it was."},
-		{name: "startup_check", later: "use check alone"},
+		{name: "startup_check", value: startupCheck(),
+			doc: "Asked instead of `check` until an instance passes it once, which lets it in. What to ask stands in it as in `check`, the times are those of `check`. With `none` there is no such check."},
 		{name: "ecs", later: "leave it out; the status of ECS services with a custom health check is left alone"},
 	}
 }
@@ -176,21 +177,7 @@ func checkKeys() []key {
 	check := func(at func(*health.Check) *time.Duration) func(*draft) *time.Duration {
 		return func(d *draft) *time.Duration { return at(&d.service.Check) }
 	}
-	const alone = "use one of http, https, tcp"
-	return []key{
-		{name: "port", def: "0", value: whole(0, 65535, func(d *draft, n int) { d.service.Check.Probe.Port = uint16(n) }),
-			doc: "The port to probe; 0 is the instance's AWS_INSTANCE_PORT."},
-		{name: "http", keys: httpKeys(), enter: enterProbe(health.HTTP),
-			doc: "An HTTP request. Naming it in a rule replaces the probe of `defaults` as a whole. Redirects are not followed."},
-		{name: "https", enter: enterProbe(health.HTTPS),
-			doc: "The same over TLS.",
-			keys: append(httpKeys(),
-				key{name: "server_name", value: text("host name", func(d *draft) *string { return &d.service.Check.Probe.ServerName }, checkHost),
-					doc: "The name asked for in the handshake (SNI); left out, `host`."},
-				key{name: "verify", def: "false", value: truth(func(d *draft) *bool { return &d.service.Check.Probe.Verify }),
-					doc: "Whether a certificate that does not verify is a failure. Route 53 does not verify either."})},
-		{name: "tcp", keys: []key{}, enter: enterProbe(health.TCP),
-			doc: "A TCP connect: `tcp: {}`."},
+	return append(askKeys(0), []key{
 		{name: "interval", def: "5s", value: duration(100*time.Millisecond, time.Hour, check(func(c *health.Check) *time.Duration { return &c.Interval })),
 			doc: "From the start of one probe to the start of the next."},
 		{name: "timeout", def: "2s", value: duration(10*time.Millisecond, time.Minute, check(func(c *health.Check) *time.Duration { return &c.Timeout })),
@@ -217,14 +204,12 @@ func checkKeys() []key {
 		}},
 		{name: "grace", def: "1m", value: duration(0, 10*time.Minute, check(func(c *health.Check) *time.Duration { return &c.Grace })),
 			doc: "With `admission: trust`: failures this soon after an instance appeared do not count."},
-		{name: "grpc", later: alone}, {name: "tls", later: alone},
-		{name: "all", later: alone}, {name: "any", later: alone}, {name: "at_least", later: alone}, {name: "invert", later: alone},
-	}
+	}...)
 }
 
 func httpKeys() []key {
 	probe := func(at func(*health.Probe) *string) func(*draft) *string {
-		return func(d *draft) *string { return at(&d.service.Check.Probe) }
+		return func(d *draft) *string { return at(d.probe()) }
 	}
 	return []key{
 		{name: "path", def: "/", value: text("path, with its query", probe(func(p *health.Probe) *string { return &p.Path }), checkPath),

@@ -29,6 +29,7 @@ func TestSchemaIsCurrent(t *testing.T) {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	schema := object(table())
+	schema["$defs"] = map[string]any{"ask": object(askKeys(1))}
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	schema["title"] = "mapwarden.yaml"
 	if err := e.Encode(schema); err != nil {

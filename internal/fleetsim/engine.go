@@ -92,14 +92,15 @@ func (e *engine) fire(s *slot, due health.Instant) {
 		return
 	}
 	s.running = true
-	o := health.Observation{Target: s.target.Handle, Due: due, Start: start}
+	o := health.Observation{Target: s.target.Handle, Due: due, Start: start, Startup: s.target.Startup}
 	if !s.target.Addr.IsValid() || s.target.Port == 0 {
 		o.Cause, o.Detail = health.NotProbeable, "no address or port"
 		e.p.after(0, func() { e.end(s, o) })
 		return
 	}
 	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
-		r := e.p.c.s.fleet.answer(s.target.AddrPort(), s.target.Check.Probe.Path)
+		r, parts := e.p.c.s.fleet.ask(s.target)
+		o.Parts = parts
 		o.Outcome, o.Cause, o.Draining = r.outcome, r.cause, r.drains
 		late := start.Add(s.target.Check.Timeout)
 		switch {

@@ -21,6 +21,7 @@ const (
 	erring         // it answers 500
 	starting       // it refuses until it is ready
 	vanished       // its host is gone: silence
+	shallow        // it serves, but for what needs its database: /deep answers 503
 	estranged      // somebody else answers at its address, and says so
 )
 
@@ -135,8 +136,11 @@ func fails(c health.Cause) reply { return reply{outcome: health.Fail, cause: c} 
 
 var silence = reply{outcome: health.Fail, cause: health.Timeout, silent: true}
 
-// missing is a path that no workload serves.
-const missing = "/missing"
+// Paths that are not answered like all others.
+const (
+	missing = "/missing" // no workload serves it
+	deep    = "/deep"    // it needs the database
+)
 
 // answer is what a probe of at finds now.
 func (f *fleet) answer(at netip.AddrPort, path string) reply {
@@ -147,6 +151,9 @@ func (f *fleet) answer(at netip.AddrPort, path string) reply {
 	}
 	for _, w := range f.workloads {
 		if w.at == at && w.mood == serving && path == missing {
+			return fails(health.BadStatus)
+		}
+		if w.at == at && w.mood == shallow && path == deep {
 			return fails(health.BadStatus)
 		}
 		if w.at == at {

@@ -202,7 +202,7 @@ func (j *judge) observed(p *process, o health.Observation) {
 	if x.inc.Addr != t.Addr || x.inc.Port != t.Port {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
 	}
-	if o.Outcome != health.Indeterminate {
+	if o.Outcome != health.Indeterminate && !o.Startup {
 		x.outcome(t.Check.Gray, o.Outcome == health.Fail, j.s.now)
 	}
 	switch {
@@ -215,7 +215,7 @@ func (j *judge) observed(p *process, o health.Observation) {
 	x.last, x.lastAt = o.Outcome, j.s.now
 	switch o.Outcome {
 	case health.Pass:
-		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true
+		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, x.ever || !o.Startup
 		x.probes++
 	case health.Fail:
 		if x.run++; x.run == 1 {

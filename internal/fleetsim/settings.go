@@ -165,10 +165,26 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"prove":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Prove }),
 	"hold":             span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Hold }),
 	"restore_unproven": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.RestoreUnproven }),
+	"all":              combined(health.All), "any": combined(health.Any),
+	"startup": func(c *warden.ServiceConfig, v string) error {
+		c.Check.Startup = &health.Probe{Protocol: health.HTTP, Path: v}
+		return nil
+	},
 	"path": func(c *warden.ServiceConfig, v string) error {
 		c.Check.Probe = health.Probe{Protocol: health.HTTP, Path: v}
 		return nil
 	},
+}
+
+// combined is a check of several paths.
+func combined(how health.Combination) func(*warden.ServiceConfig, string) error {
+	return func(c *warden.ServiceConfig, v string) error {
+		c.Check.Probe = health.Probe{Combine: how}
+		for path := range strings.SplitSeq(v, ",") {
+			c.Check.Probe.Of = append(c.Check.Probe.Of, health.Probe{Protocol: health.HTTP, Path: path, Name: path})
+		}
+		return nil
+	}
 }
 
 // fleetKeys may stand in a config line alone.

@@ -16,17 +16,18 @@ import (
 var actions = map[string]func(*words) func(*sim){
 	// Workloads.
 
-	"crash":     becomes("crash", crashed),
-	"reset":     becomes("reset", cutting),
-	"hang":      becomes("hang", hanging),
-	"fail":      becomes("fail", erring),
-	"vanish":    becomes("vanish", vanished),
-	"recover":   becomes("recover", serving),
-	"slowstart": slowStart,
-	"gray":      gray,
-	"stranger":  becomes("stranger", estranged),
-	"drain":     drain,
-	"flap":      flap,
+	"crash":         becomes("crash", crashed),
+	"reset":         becomes("reset", cutting),
+	"hang":          becomes("hang", hanging),
+	"fail":          becomes("fail", erring),
+	"vanish":        becomes("vanish", vanished),
+	"recover":       becomes("recover", serving),
+	"slowstart":     slowStart,
+	"gray":          gray,
+	"shallow":       becomes("shallow", shallow),
+	"stranger":      becomes("stranger", estranged),
+	"says-draining": saysDraining,
+	"flap":          flap,
 
 	// Their owner.
 
@@ -192,8 +193,8 @@ func gray(w *words) func(*sim) {
 	}
 }
 
-// drain: it serves, and says that it is about to stop.
-func drain(w *words) func(*sim) {
+// saysDraining: it serves, and says that it is about to stop.
+func saysDraining(w *words) func(*sim) {
 	which := w.instances()
 	return func(s *sim) {
 		for _, x := range which(s) {

@@ -58,6 +58,15 @@ type Probe struct {
 
 	ServerName string // SNI; "" is Host
 	Verify     bool   // verify the certificate; false as in Route 53, which does not
+
+	// Probes made of others, and their parts. Of them, only Port counts beside:
+	// it is that of the parts which have none.
+
+	Name    string // of a part, for people
+	Combine Combination
+	Of      []Probe
+	N       int  // AtLeast
+	Invert  bool // pass where it would fail, and the other way round
 }
 
 // Return is how a target earns its way back after a removal.
@@ -70,6 +79,7 @@ type Return struct {
 // Check is how and how often to probe, and when outcomes make a status.
 type Check struct {
 	Probe    Probe
+	Startup  *Probe        // asked instead until an incarnation passes it once; nil: none
 	Interval time.Duration // start to start
 	Timeout  time.Duration // whole probe: resolve, connect, answer
 	Confirm  time.Duration // spacing while Suspect, start to start, never before the last probe ended
@@ -110,12 +120,23 @@ func (p Probe) Fingerprint() uint64 {
 	if p.HalfOpen {
 		num(2)
 	}
+	if p.Composite() { // a plain probe has the fingerprint that it always had
+		num(uint64(p.Combine)<<32 | uint64(p.N))
+		num(uint64(len(p.Of)))
+		for i := range p.Of {
+			num(p.Of[i].Fingerprint())
+		}
+		if p.Invert {
+			num(2)
+		}
+	}
 	return h.Sum64()
 }
 
 // Equal reports whether two checks are the same in everything.
 func (c Check) Equal(d Check) bool {
-	return c.Probe.Equal(d.Probe) && c.Return.Equal(d.Return) &&
+	return c.Probe.Equal(d.Probe) && (c.Startup == nil) == (d.Startup == nil) &&
+		(c.Startup == nil || c.Startup.Equal(*d.Startup)) && c.Return.Equal(d.Return) &&
 		c.Interval == d.Interval && c.Timeout == d.Timeout && c.Confirm == d.Confirm &&
 		c.Fall == d.Fall && c.Gray == d.Gray && c.Rise == d.Rise && c.Grace == d.Grace
 }
@@ -125,7 +146,8 @@ func (p Probe) Equal(q Probe) bool {
 	return p.Protocol == q.Protocol && p.Port == q.Port &&
 		p.Method == q.Method && p.Path == q.Path && p.Host == q.Host && slices.Equal(p.Headers, q.Headers) &&
 		slices.Equal(p.Status, q.Status) && p.Contains == q.Contains &&
-		p.ServerName == q.ServerName && p.Verify == q.Verify && p.HalfOpen == q.HalfOpen
+		p.ServerName == q.ServerName && p.Verify == q.Verify && p.HalfOpen == q.HalfOpen &&
+		p.Name == q.Name && p.Combine == q.Combine && p.N == q.N && p.Invert == q.Invert && slices.EqualFunc(p.Of, q.Of, Probe.Equal)
 }
 
 // Equal reports whether two ways to return are the same in everything.

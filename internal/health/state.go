@@ -25,6 +25,7 @@ type State struct {
 	Last   Outcome
 	Cause  Cause // of Last
 	Ever   bool  // passed at least once in this incarnation
+	Ready  bool  // … or passed its startup check
 	Gray   bool  // fails now and then (Check.Gray)
 }
 
@@ -33,7 +34,8 @@ type State struct {
 // its Fall-th failure, and so do failures now and then (Gray); the first pass
 // of a target's life makes it Healthy at once, later ones on the Rise-th, but
 // a gray one not before it is Gray no more. A target that says that it drains is
-// Draining, whatever else it answers, until it passes without saying so.
+// Draining, whatever else it answers, until it passes without saying so. A pass
+// of the startup check makes a target Ready and nothing more.
 func Step(s State, c Check, o Observation) (State, Transition) {
 	before := s
 	s.LastAt = o.End
@@ -49,7 +51,7 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 	case s.Status != before.Status:
 		s.Since = o.End
 		return s, Changed
-	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever:
+	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever || s.Ready != before.Ready:
 		return s, Pending
 	}
 	return s, Unchanged
@@ -65,6 +67,11 @@ func pass(s State, c Check, o Observation) State {
 	s.Passes = bump(s.Passes)
 	s.Probes = bump(s.Probes)
 	s.Fails, s.FailSince = 0, 0
+	s.Ready = true
+	if o.Startup { // it may serve; whether it passes its check is to be seen
+		s.Passes, s.PassSince, s.Status, s.Phase = 0, 0, Unknown, Starting
+		return s
+	}
 	s.weigh(c.Gray, false)
 	if !s.Ever || int(s.Passes) >= c.Rise && !s.Gray {
 		s.Status = Healthy
@@ -84,7 +91,9 @@ func fail(s State, c Check, o Observation) State {
 	s.Fails = bump(s.Fails)
 	s.Probes = bump(s.Probes)
 	s.Passes, s.PassSince = 0, 0
-	s.weigh(c.Gray, true)
+	if !o.Startup {
+		s.weigh(c.Gray, true)
+	}
 	if int(s.Fails) >= c.Fall || s.Gray {
 		s.Status = Unhealthy
 	}
@@ -134,9 +143,9 @@ func Rewarm(s State) State {
 // passed: nobody looks at it any more, so nothing is known of it now.
 func Unseen(s State) State {
 	if s.Ever {
-		return State{Ever: true, Phase: Steady}
+		return State{Ever: true, Ready: true, Phase: Steady}
 	}
-	return State{}
+	return State{Ready: s.Ready}
 }
 
 // NextDue says when a target wants its next probe after o, where s is the

@@ -66,6 +66,7 @@ func anyMember(t *rapid.T, i int) Member {
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
 	}
+	m.Ready = m.Ever || flag("ready")
 	m.Gray, m.Draining = flag("is gray"), flag("drains")
 	if m.Ours || m.Removing || m.Memo.Shadow {
 		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining}).Draw(t, "out for")

@@ -64,7 +64,7 @@ func wanted(s situation) (Action, Reason) {
 		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
-	case m.New && !m.Ever && s.v.Config.Admission == Hold:
+	case m.New && !m.Ever && !m.started() && s.v.Config.Admission == Hold:
 		if m.Fails >= admissionFails && m.Cause.ProvesReach() {
 			return HoldOut, NeverReady
 		}
@@ -148,7 +148,7 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = m.Memo
 	switch {
 	case m.Returning:
-		if (m.Last == health.Fail || m.Draining) && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+		if (m.Last == health.Fail && !m.started() || m.Draining) && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
 	case m.Gone:
@@ -216,7 +216,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = Operator
 	case m.Gone:
 		return NoReason, NoReason, at
-	case st == Waiting && m.Last == health.Pass && !m.Draining:
+	case st == Waiting && (m.Last == health.Pass || m.started()) && !m.Draining:
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered

@@ -34,7 +34,7 @@ func TestReturn(t *testing.T) {
 			m.Ours, m.InitDown, m.Passes, m.Registry = false, true, 1, health.Unhealthy
 		}, FirstPass, ""},
 		"it is gray still": {func(_ *Outlook, _ *ServiceView, m *Member) { m.Gray = true }, "", ""},
-		"it drains still": {func(_ *Outlook, _ *ServiceView, m *Member) { m.Draining = true }, "", ""},
+		"it drains still":  {func(_ *Outlook, _ *ServiceView, m *Member) { m.Draining = true }, "", ""},
 		"in observe, as if": {func(_ *Outlook, v *ServiceView, m *Member) {
 			v.Config.Mode, m.Ours, m.Memo.Shadow = ModeObserve, false, true
 		}, Recovered, ""},

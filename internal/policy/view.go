@@ -27,6 +27,7 @@ type Member struct {
 	LastAt    health.Instant // the latest observation
 	LastTwo   bool           // the latest two observations passed
 	Probes    int            // own conclusive probes since the warm-up began
+	Ready     bool           // passed its startup check
 	Ever      bool           // passed in this incarnation, also before a restart
 	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
@@ -97,15 +98,21 @@ func (m *Member) class(why Reason) health.Class {
 	return m.Cause.Class()
 }
 
+// started: it passed its startup check, and its check not yet. It is let in, and
+// what its check says so far is no reason against it.
+func (m *Member) started() bool { return m.Ready && !m.Ever }
+
 // sound reports whether a member that passes can be counted on: what may be
 // taken out though it passes must not be what another removal relies on.
-func (m *Member) sound() bool { return !m.Gray }
+func (m *Member) sound() bool { return m.Ever && !m.Gray }
 
 // cleared reports whether what its removal under way rests on holds no more: a
 // pass before the call, the verdict after it. A gray one passes often, so only
 // the verdict clears it; one that drains has to take its word back.
 func (m *Member) cleared() bool {
 	switch {
+	case m.HeldOut && m.started():
+		return true
 	case m.OutFor == Draining:
 		return !m.Draining && m.Last == health.Pass
 	case m.Pending, m.OutFor == Gray:

@@ -90,23 +90,31 @@ func (p *Prober) probe(ctx context.Context, t *health.Target, ph *Phases) health
 	a := attempt{
 		p: p, ctx: ctx, target: t, phases: ph,
 		addr: dialAddr(t),
-		obs:  health.Observation{Target: t.Handle, Start: p.now()},
+		obs:  health.Observation{Target: t.Handle, Start: p.now(), Startup: t.Startup},
 	}
 	a.deadline = time.Now().Add(timeoutOf(t.Check)) // after Start: whoever times out had the whole of it
+	a.ask()
+	return a.obs
+}
+
+// ask runs the check and completes the observation.
+func (a *attempt) ask() {
+	pr := &a.target.Check.Probe
 	switch {
+	case pr.Composite():
+		a.composite()
 	case !a.addr.IsValid() || a.addr.Port() == 0:
 		a.cannotTell(health.NotProbeable, "the instance has no address or no port to probe")
-	case t.Check.Probe.Protocol == health.TCP:
+	case pr.Protocol == health.TCP:
 		a.tcp()
-	case t.Check.Probe.Protocol == health.HTTP, t.Check.Probe.Protocol == health.HTTPS:
+	case pr.Protocol == health.HTTP, pr.Protocol == health.HTTPS:
 		a.http()
 	default:
 		a.cannotTell(health.NotProbeable, "the check's protocol is not known")
 	}
 	if a.obs.End == 0 {
-		a.obs.End = p.now()
+		a.obs.End = a.p.now()
 	}
-	return a.obs
 }
 
 // dialAddr applies the check's port over the instance's.

@@ -136,6 +136,8 @@ func other(t *testing.T, typ reflect.Type) reflect.Value {
 		v.SetBool(true)
 	case typ.Kind() == reflect.String:
 		v.SetString("x")
+	case typ.Kind() == reflect.Pointer:
+		return reflect.New(typ.Elem())
 	case typ.Kind() == reflect.Slice:
 		return reflect.MakeSlice(typ, 1, 1)
 	default:

@@ -189,7 +189,7 @@ func (w *Warden) arm(s *service) {
 	for _, i := range s.members {
 		if w.slots[i].registered || w.slots[i].entry != nil {
 			n++
-			if w.states[i].Last == health.Pass {
+			if w.states[i].Ever && w.states[i].Last == health.Pass {
 				passing++
 			}
 		}

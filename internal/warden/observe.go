@@ -16,13 +16,17 @@ func (w *Warden) observe(o health.Observation) {
 	sl, st := &w.slots[i], &w.states[i]
 	s := w.services[sl.svc]
 	check := &s.cfg.Check
-	o = o.WithPath(st.Ever, w.paths.proven(sl.inc.Addr, o.Target, proofSince(st, check, o)))
+	if o.Startup && st.Ready {
+		return // it was under way when that was over
+	}
+	o = o.WithPath(st.Ready, w.paths.proven(sl.inc.Addr, o.Target, proofSince(st, check, o)))
 	if o.Outcome == health.Pass {
 		w.paths.passed(sl.inc.Addr, o.Target, o.End)
 	}
 	before := *st
 	var moved health.Transition
 	*st, moved = health.Step(before, *check, o)
+	sl.parts = o.Parts
 	if o.Outcome != before.Last || o.Cause != before.Cause {
 		sl.detail = o.Detail
 	}
@@ -36,6 +40,12 @@ func (w *Warden) observe(o health.Observation) {
 	}
 	if health.Hastened(*st) {
 		w.emit(Reschedule{Target: o.Target, At: health.NextDue(*st, *check, o)})
+	}
+	if o.Startup && st.Ready {
+		if sl.isNew {
+			w.recordSlot(s, sl, Record{Kind: FleetRecord, Detail: "passed its startup check; from now on its check is asked"})
+		}
+		w.watch(s, i)
 	}
 	if moved == health.Changed {
 		r := Record{

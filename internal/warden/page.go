@@ -148,17 +148,10 @@ func (w *Warden) line(i int) InstanceLine {
 // CheckLine is a check in one line: what is asked, and when it counts.
 func CheckLine(c health.Check) string {
 	var b strings.Builder
-	b.WriteString(c.Probe.Protocol.String())
-	if c.Probe.Protocol != health.TCP {
-		path := c.Probe.Path
-		if path == "" {
-			path = "/"
-		}
-		b.WriteString(" " + path)
+	if c.Startup != nil {
+		b.WriteString("until it started " + c.Startup.String() + ", then ")
 	}
-	if c.Probe.Port != 0 {
-		fmt.Fprintf(&b, " :%d", c.Probe.Port)
-	}
+	b.WriteString(c.Probe.String())
 	fmt.Fprintf(&b, " every %s, timeout %s, fall %d (confirm %s), rise %d", c.Interval, c.Timeout, c.Fall, c.Confirm, c.Rise)
 	return b.String()
 }

@@ -64,7 +64,7 @@ func (w *Warden) recall(s *service, i int) {
 	sl := &w.slots[i]
 	key := [2]string{s.found.Service.ID, sl.inst}
 	if p, ok := w.known.passed[key]; ok && p.Incarnation == sl.hash && p.Probe == s.probe {
-		w.states[i].Ever, sl.served = true, true
+		w.states[i].Ever, w.states[i].Ready, sl.served = true, true, true
 		w.states[i].Phase = health.Steady
 	}
 	sl.removals = nil
@@ -77,7 +77,7 @@ func (w *Warden) recall(s *service, i int) {
 // it could not have been removed otherwise.
 func (w *Warden) recallEntry(i int) {
 	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
-		w.states[i].Ever, w.states[i].Phase = true, health.Steady
+		w.states[i].Ever, w.states[i].Ready, w.states[i].Phase = true, true, health.Steady
 		w.slots[i].served = true
 	}
 }

@@ -92,6 +92,7 @@ type Explanation struct {
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
 	NowAndThen  string           // how often it fails, where it is gray
+	Parts       []health.Part    // of its latest probe, where the check has several
 	Boot        string           // the target's own boot id, where it names one …
 	BootSince   int64            // … wall: when it was first heard
 	LastDetail  string           // of the latest outcome that differed from the one before

@@ -64,6 +64,7 @@ type slot struct {
 	boot       string         // the target's own boot id, "" where it names none …
 	bootAt     health.Instant // … and when it was first heard
 	detail     string         // of the latest outcome that differed from the one before
+	parts      []health.Part  // of the latest outcome, where the check has several
 	failing    bool           // counted in Warden.failing
 
 	entry    *lever.Entry // open journal entry, as last stored
@@ -235,6 +236,10 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	sl := &w.slots[i]
 	check := s.cfg.Check
+	startup := check.Startup != nil && !w.states[i].Ready
+	if startup {
+		check.Probe = *check.Startup
+	}
 	first := health.FirstDue(w.now, check.Interval, sl.hash)
 	if !sl.watched {
 		sl.watched = true
@@ -246,7 +251,7 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	w.emit(Watch{First: first, Target: health.Target{
 		Handle: w.handle(i), Service: s.found.Service, Instance: sl.inst,
-		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Phase: sl.hash,
+		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Startup: startup, Phase: sl.hash,
 	}})
 }
 

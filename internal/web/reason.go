@@ -82,6 +82,7 @@ var causeWords = map[health.Cause]string{
 	health.BadBody:        "the body lacks what is expected",
 	health.Malformed:      "the answer is not the protocol that was asked for",
 	health.DNS:            "its host name has no address",
+	health.Inverted:       "it passes, and is not meant to",
 	health.Stranger:       "somebody else answers at its address",
 	health.PathUnproven:   "no answer, and the path to it is not proven",
 	health.NotProbeable:   "there is nothing that could be probed",
