@@ -28,7 +28,7 @@ demo: ## watch it work: real servers, faults and traffic, with and without mapwa
 	$(GO) run ./cmd/mapwarden demo
 
 .PHONY: components
-components: ## look for the programs that tests drive (aws, boto3, node, haproxy, chromium); as root, install them
+components: ## look for the programs that tests drive (aws, boto3, node, haproxy, nginx, postgresql, chromium); as root, install them
 	scripts/components.sh
 
 .PHONY: test
