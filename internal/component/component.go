@@ -25,6 +25,7 @@ const (
 	Boto3    Name = "boto3"    // the Python SDK: the path of a python3 that imports it
 	JS       Name = "js"       // the JavaScript SDK: the path of a node that finds it in JSModules
 	NGINX    Name = "nginx"    // a web server: its path
+	HAProxy  Name = "haproxy"  // a load balancer: its path
 	Postgres Name = "postgres" // the PostgreSQL server: its path; initdb lies beside it, and neither runs as root
 	Chromium Name = "chromium" // a headless browser: its path; root must pass --no-sandbox
 	AWSModel Name = "model"    // AWS's description of Cloud Map in its first SDK for Go: the path of the file
@@ -48,6 +49,7 @@ var recipes = map[Name]recipe{
 	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, nil, "apt-get install python3-boto3"},
 	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, nil, "node 18 and npm"},
 	NGINX:    {[]string{"nginx", "/usr/sbin/nginx"}, []string{"-v"}, nil, "apt-get install nginx-light"},
+	HAProxy:  {[]string{"haproxy", "/usr/sbin/haproxy"}, []string{"-v"}, nil, "apt-get install haproxy"},
 	Postgres: {postgresPlaces(), []string{"--version"}, nil, "apt-get install postgresql"},
 	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, nil, "apt-get install chromium"},
 	AWSModel: {file: awsModel, get: "go mod download " + awsSDK1},

@@ -3,7 +3,6 @@ package probe
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -36,14 +35,33 @@ const (
 	farewell = 50 * time.Millisecond
 )
 
-// http asks once over a connection of its own and judges the status, then the
-// body where the check expects something of it. A redirect is an answer like
-// any other and is not followed; a body is never decompressed. Neither proxies
-// nor cookies nor any other state come in: what is measured is what a new
-// client of the target would see.
+// http asks over a connection of its own and judges the status, then the body
+// where the check expects something of it. A redirect is an answer like any
+// other and is not followed, unless the check says so; a body is never
+// decompressed. Neither proxies nor cookies nor any other state come in: what
+// is measured is what a new client of the target would see.
 func (a *attempt) http() {
-	pr := &a.target.Check.Probe
-	request, err := appendRequest(make([]byte, 0, 512), *pr, a.addr, a.p.agent)
+	for a.http1or2(); a.location != ""; a.http1or2() {
+		if !a.redirect() {
+			return
+		}
+	}
+}
+
+func (a *attempt) http1or2() {
+	if a.target.Check.Probe.Version == health.HTTP2 {
+		a.http2()
+		return
+	}
+	a.http1()
+}
+
+func (a *attempt) http1() {
+	pr, ok := a.authorized()
+	if !ok {
+		return
+	}
+	request, err := appendRequest(make([]byte, 0, 512), pr, a.addr, a.p.agent)
 	if err != nil {
 		a.cannotTell(health.NotProbeable, err.Error())
 		return
@@ -55,10 +73,12 @@ func (a *attempt) http() {
 	defer stop()
 	var stream net.Conn = conn
 	if pr.Protocol == health.HTTPS {
-		if stream = a.handshake(conn); stream == nil {
+		s := a.handshake(conn, "http/1.1")
+		if s == nil {
 			abandon(conn)
 			return
 		}
+		stream = s
 	}
 	asked := time.Now()
 	if _, err := stream.Write(request); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
@@ -136,8 +156,14 @@ func (a *attempt) judge(resp *http.Response) io.Reader {
 		return resp.Body
 	}
 	a.obs.Draining = drains(resp.Header)
+	if a.redirected(resp) {
+		return nil
+	}
 	if a.judgeStatus(resp.StatusCode) {
 		return resp.Body
+	}
+	if pr := &a.target.Check.Probe; pr.Match != "" || len(pr.JSON) > 0 {
+		return a.judgeBody(resp)
 	}
 	body := make([]byte, 0, 1024)
 	found, err := readUntil(resp.Body, &body, []byte(a.target.Check.Probe.Contains))
@@ -148,12 +174,8 @@ func (a *attempt) judge(resp *http.Response) io.Reader {
 	case err == nil || err == io.EOF:
 		a.notFound(resp.StatusCode, len(body))
 		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body ends after %d bytes, before its announced length", resp.StatusCode, len(body)))
-	case faultOf(a.ctx, a.addr.Addr(), err).cause == health.LocalFault:
-		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body cannot be read: %v", resp.StatusCode, err))
 	default:
-		a.broke("read the body", err)
+		a.bodyBroke(resp.StatusCode, len(body), err)
 	}
 	return nil
 }
@@ -219,30 +241,6 @@ func (a *attempt) closedFirst(conn *net.TCPConn, stream io.Reader, rest io.Reade
 	var one [1]byte
 	n, err := stream.Read(one[:])
 	return n == 0 && err == io.EOF
-}
-
-// handshake returns the TLS stream over conn, or nil with the observation
-// complete. Sessions are not resumed: a new client would not either.
-func (a *attempt) handshake(conn *net.TCPConn) net.Conn {
-	pr := &a.target.Check.Probe
-	stream := tls.Client(conn, &tls.Config{
-		ServerName:         serverName(pr, a.addr),
-		RootCAs:            a.p.roots,
-		InsecureSkipVerify: !pr.Verify,
-		NextProtos:         []string{"http/1.1"},
-	})
-	began := time.Now()
-	err := stream.Handshake() // ends with conn's deadline
-	a.phases.TLS = time.Since(began)
-	if err == nil {
-		return stream
-	}
-	if f := faultOf(a.ctx, a.addr.Addr(), err); f.cause != health.LocalFault {
-		a.broke("TLS handshake", err)
-	} else {
-		a.fail(health.TLS, "TLS handshake: "+err.Error())
-	}
-	return nil
 }
 
 func expected(ranges []health.StatusRange, status int) bool {

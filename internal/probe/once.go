@@ -23,7 +23,8 @@ type Phases struct {
 	TLS       time.Duration  // handshake
 	FirstByte time.Duration  // from the request to the first byte of the answer
 	Total     time.Duration
-	Status    int // HTTP
+	Status    int       // HTTP
+	Expires   time.Time // the target's certificate
 }
 
 // Once probes t a single time, for people. Unlike the engine it resolves: a

@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -60,6 +61,9 @@ type Prober struct {
 	doubt   func(health.Doubt)
 	now     func() health.Instant
 	readers sync.Pool // of *bufio.Reader, 4 KiB each
+
+	files       files
+	expressions expressions
 }
 
 // NewProber returns a Prober whose observations carry instants of now.
@@ -109,6 +113,10 @@ func (a *attempt) ask() {
 		a.tcp()
 	case pr.Protocol == health.HTTP, pr.Protocol == health.HTTPS:
 		a.http()
+	case pr.Protocol == health.Handshake:
+		a.tlsCheck()
+	case pr.Protocol == health.GRPC, pr.Protocol == health.GRPCS:
+		a.grpc()
 	default:
 		a.cannotTell(health.NotProbeable, "the check's protocol is not known")
 	}
@@ -145,9 +153,17 @@ type attempt struct {
 	addr     netip.AddrPort
 	deadline time.Time
 	obs      health.Observation
+
+	warning  string // goes with a pass
+	location string // where the answer redirects to, if that is to be followed
+	hops     int    // redirects followed
+	frames   *frames
 }
 
 func (a *attempt) pass(detail string) {
+	if a.warning != "" {
+		detail += "; " + a.warning
+	}
 	a.obs.Outcome, a.obs.Cause, a.obs.Detail = health.Pass, health.NoCause, detail
 	a.obs.End = a.p.now()
 }
@@ -186,18 +202,38 @@ func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
 		return nil, nil
 	}
 	d := a.p.dialer(a.deadline)
-	if a.target.Check.Probe.HalfOpen && a.target.Check.Probe.Protocol == health.TCP {
+	pr := &a.target.Check.Probe
+	if pr.Source.IsValid() {
+		if plain(pr.Source).BitLen() != plain(a.addr.Addr()).BitLen() {
+			a.cannotTell(health.NotProbeable, "the source address and the target's are of two families")
+			return nil, nil
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(pr.Source, 0))
+	}
+	if pr.HalfOpen && pr.Protocol == health.TCP {
 		d.ControlContext = a.p.admitDialledHalfOpen
 	}
 	began := time.Now()
 	c, err := d.DialContext(a.ctx, "tcp", a.addr.String())
 	a.phases.Connect = time.Since(began)
-	if err != nil {
+	switch {
+	case err == nil:
+	case pr.Source.IsValid() && errors.Is(err, syscall.EADDRNOTAVAIL):
+		a.cannotTell(health.LocalFault, "connect: "+pr.Source.String()+" is no address of this host")
+		return nil, nil
+	default:
 		a.broke("connect", err)
 		return nil, nil
 	}
 	conn = c.(*net.TCPConn)
 	conn.SetDeadline(a.deadline)
+	if pr.ProxyProtocol != 0 {
+		if _, err := conn.Write(proxyHeader(pr.ProxyProtocol, conn)); err != nil {
+			a.broke("send", err)
+			abandon(conn)
+			return nil, nil
+		}
+	}
 	return conn, context.AfterFunc(a.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 }
 

@@ -41,7 +41,7 @@ func appendRequest(b []byte, pr health.Probe, addr netip.AddrPort, agent string)
 	b = append(b, hostHeader...)
 	b = append(b, host...)
 	b = append(b, "\r\nConnection: close\r\n"...)
-	for _, d := range defaultHeaders(method, agent, pr.Contains != "") {
+	for _, d := range defaultHeaders(method, agent, &pr) {
 		if !given(pr.Headers, d.Name) {
 			b = appendHeader(b, d)
 		}
@@ -52,21 +52,25 @@ func appendRequest(b []byte, pr health.Probe, addr netip.AddrPort, agent string)
 		}
 		b = appendHeader(b, h)
 	}
-	return append(b, "\r\n"...), nil
+	b = append(b, "\r\n"...)
+	return append(b, pr.Body...), nil
 }
 
 // defaultHeaders are those that a check may replace by its own.
-func defaultHeaders(method, agent string, readsBody bool) []health.Header {
+func defaultHeaders(method, agent string, pr *health.Probe) []health.Header {
 	out := make([]health.Header, 0, 4)
 	out = append(out, health.Header{Name: "User-Agent", Value: agent}, health.Header{Name: "Accept", Value: "*/*"})
-	if readsBody { // which is never decompressed
+	if readsBody(pr) { // which is never decompressed
 		out = append(out, health.Header{Name: "Accept-Encoding", Value: "identity"})
 	}
 	switch method {
 	case "POST", "PUT", "PATCH": // RFC 9110, section 8.6: a user agent says that it sends no content
-		out = append(out, health.Header{Name: "Content-Length", Value: "0"})
+	default:
+		if pr.Body == "" {
+			return out
+		}
 	}
-	return out
+	return append(out, health.Header{Name: "Content-Length", Value: strconv.Itoa(len(pr.Body))})
 }
 
 func appendHeader(b []byte, h health.Header) []byte {

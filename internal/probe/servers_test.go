@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -107,6 +108,30 @@ http {
 // that ends before its first message.
 func TestPostgreSQLLogsNothing(t *testing.T) {
 	t.Parallel()
+	s := startPostgres(t)
+	inBoth(t, func(t *testing.T, k kind) {
+		for _, p := range []health.Probe{{}, {HalfOpen: true}} {
+			if wrote := s.probed(t, k, p); wrote != "" {
+				t.Errorf("%+v: it wrote %q", p, wrote)
+			}
+		}
+	})
+}
+
+// house has the servers that the tests of one test share: what takes seconds to begin.
+type house struct {
+	t    *testing.T
+	once sync.Once
+	at   netip.AddrPort
+}
+
+func (h *house) postgres(t *testing.T) netip.AddrPort {
+	component.Need(t, component.Postgres)
+	h.once.Do(func() { h.at = startPostgres(h.t).at })
+	return h.at
+}
+
+func startPostgres(t *testing.T) server {
 	program := component.Need(t, component.Postgres)
 	dir, err := os.MkdirTemp("", "mapwarden-pg-") // not below the test's own, which others may not enter
 	if err != nil {
@@ -141,11 +166,5 @@ func TestPostgreSQLLogsNothing(t *testing.T) {
 			t.Fatal(s.read(t))
 		}
 	}
-	inBoth(t, func(t *testing.T, k kind) {
-		for _, p := range []health.Probe{{}, {HalfOpen: true}} {
-			if wrote := s.probed(t, k, p); wrote != "" {
-				t.Errorf("%+v: it wrote %q", p, wrote)
-			}
-		}
-	})
+	return s
 }

@@ -81,8 +81,7 @@ func newCarrier(e *Engine) (carrier, error) {
 }
 
 func (ws *wires) carries(t *health.Target) bool {
-	pr := &t.Check.Probe
-	return (pr.Protocol == health.HTTP || pr.Protocol == health.TCP) && !pr.Composite() && !t.Startup && t.Addr.IsValid() && t.Addr.Zone() == "" && dialAddr(t).Port() != 0
+	return t.Check.Probe.Simple() && !t.Startup && t.Addr.IsValid() && t.Addr.Zone() == "" && dialAddr(t).Port() != 0
 }
 
 func (ws *wires) ring()                { ws.poller.ring() }
