@@ -1,9 +1,11 @@
 // Package probe runs health checks: it connects to targets on time, asks what
 // the check asks, and says in typed words what came back.
 //
-// An Engine keeps the schedule of all targets in one goroutine and runs their
-// probes on a bounded pool of workers; a Prober speaks the protocols, a file
-// each; an AddressPolicy says which addresses may be dialled at all. A fault
+// An Engine keeps the schedule of all targets in one goroutine. That runs plain
+// HTTP and TCP probes itself, over non-blocking sockets, where the system is
+// Linux; a bounded pool of workers runs all others. A Prober speaks the
+// protocols, a file each; an AddressPolicy says which addresses may be dialled
+// at all. A fault
 // of this process (no descriptor, no port, no time) never becomes a failure of
 // a target: it is Indeterminate, and reported as a Doubt.
 //

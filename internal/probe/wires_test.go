@@ -383,3 +383,37 @@ func TestPortableEngine(t *testing.T) {
 		}
 	}
 }
+
+// A target that rests costs its records and nothing else.
+func TestMemoryOfTargets(t *testing.T) {
+	const targets, most = 100000, 256
+	e := eventLoop.engine(t, Config{Deliver: func([]health.Observation) {}})
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	services := make([]string, targets/100)
+	for i := range services {
+		services[i] = fmt.Sprint("srv-", i)
+	}
+	for i := range uint32(targets) {
+		tg := *targetAt(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 8080), health.Probe{Protocol: health.HTTP, Path: "/healthz"}, time.Second)
+		tg.Handle, tg.Service.ID = health.NewHandle(i, 1), services[i%uint32(len(services))]
+		e.Watch(tg, health.Instant(1+i))
+		if i%1000 == 999 {
+			e.loop.obey(1)
+		}
+	}
+	each := (heap() - before) / targets
+	if each > most {
+		t.Errorf("%d bytes a target, at most %d are planned for", each, most)
+	}
+	t.Logf("%d bytes a target", each)
+	if n := len(e.plans.byHash); n != 1 {
+		t.Errorf("%d plans for one check", n)
+	}
+	runtime.KeepAlive(e)
+}

@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
   setrlimit(RLIMIT_NOFILE, &r);
   http = strcmp(argv[1], "http") == 0, half = strcmp(argv[1], "half") == 0;
   first_port = atoi(argv[2]), ports = atoi(argv[3]), targets = atoi(argv[4]);
-  int64_t step = atoll(argv[5]) * 1000000 / targets, due = now(), tick = 1 << 22;
+  int64_t step = atoll(argv[5]) * 1000000 / targets, due = now(), tick = 1 << 23;
   ep = epoll_create1(EPOLL_CLOEXEC);
   int next = 0;
   for (;;) {
