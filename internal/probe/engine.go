@@ -31,7 +31,7 @@ type Config struct {
 	Now func() health.Instant
 
 	// Deliver is given the observations, at most 256 at once and at most 10 ms
-	// after their connections were closed, and owns the slice. Calls come one after the
+	// after they were made, and owns the slice. Calls come one after the
 	// other. While a call blocks, up to 64 batches wait; then no further
 	// probes start until there is room again.
 	Deliver func([]health.Observation)
@@ -211,6 +211,9 @@ func (e *Engine) ring() {
 // delivered by then are lost. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	var children sync.WaitGroup
+	if e.prober != nil {
+		e.prober.aside = children.Go
+	}
 	children.Go(func() { e.loop.outbox.deliver(ctx, e.cfg.Deliver, e.cfg.Doubt) })
 	e.loop.run(ctx, &children)
 	children.Wait()

@@ -39,6 +39,10 @@ const (
 	minInterval     = 10 * time.Millisecond // whatever a check says
 
 	maxDetail = 200 // bytes of Observation.Detail
+
+	// maxParting bounds the connections that wait for their target to close
+	// first. More are not worth their descriptors.
+	maxParting = 1024
 )
 
 // Options are what probes of all protocols share. The zero value is usable.
@@ -62,6 +66,11 @@ type Prober struct {
 	doubt   func(health.Doubt)
 	now     func() health.Instant
 	readers sync.Pool // of *bufio.Reader, 4 KiB each
+
+	// aside runs a farewell while the probe's observation goes its way. Nil:
+	// the probe ends after it.
+	aside   func(func())
+	leaving atomic.Int32
 }
 
 // NewProber returns a Prober whose observations carry instants of now.
@@ -109,6 +118,19 @@ func (p *Prober) probe(ctx context.Context, t *health.Target, ph *Phases) health
 		a.obs.End = p.now()
 	}
 	return a.obs
+}
+
+// farewell runs leave, beside the caller while not too many others are left.
+func (p *Prober) farewell(leave func()) {
+	if p.aside == nil || p.leaving.Load() >= maxParting {
+		leave()
+		return
+	}
+	p.leaving.Add(1)
+	p.aside(func() {
+		defer p.leaving.Add(-1)
+		leave()
+	})
 }
 
 // dialAddr applies the check's port over the instance's.

@@ -13,14 +13,8 @@ import (
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
-const (
-	// maxSpare is how many sockets of a family are kept for the next probes.
-	maxSpare = 256
-
-	// maxParting bounds the connections that wait for their target to close
-	// first. More are not worth their descriptors.
-	maxParting = 1024
-)
+// maxSpare is how many sockets of a family are kept for the next probes.
+const maxSpare = 256
 
 // wires are the event loop's carrier: non-blocking sockets for plain HTTP/1.1
 // and TCP, all in one epoll set and moved on by the goroutine of the loop. A
