@@ -67,6 +67,7 @@ func runEngine(job string, portable bool, profile string) error {
 		return why
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	begun := now()

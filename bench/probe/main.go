@@ -43,7 +43,7 @@ func main() {
 	flag.DurationVar(&s.length, "for", 3*time.Second, "length of a measurement, at least one interval")
 	flag.StringVar(&s.sizes, "sizes", "10000x1s,1000x1s,100000x10s", "targets x interval, as many as wanted")
 	flag.StringVar(&s.probes, "probes", "http,tcp,half", "http; tcp; half: a TCP check that the target's kernel answers")
-	flag.StringVar(&s.peers, "checkers", "floor,haproxy,engine,portable", "what is measured")
+	flag.StringVar(&s.peers, "checkers", "floor,floor-reset,haproxy,engine,portable", "what is measured; floor-reset spares an HTTP target the end of our side")
 	flag.StringVar(&s.profile, "profile", "", "write a CPU profile of the engine measured last to this file")
 	flag.BoolVar(&s.pin, "pin", true, "keep the checker on one core and all else off it")
 	flag.BoolVar(&s.keep, "keep", false, "keep the directory with programs and logs")

@@ -170,8 +170,12 @@ func (c *child) ask(into any) error {
 // startChecker starts what is measured.
 func (st *stage) startChecker(ctx context.Context, name string, l load) (*child, error) {
 	switch name {
-	case "floor":
-		return st.spawn(ctx, true, filepath.Join(st.dir, "floor"), l.probe, strconv.Itoa(firstPort), strconv.Itoa(ports), strconv.Itoa(l.targets), strconv.FormatInt(l.interval.Milliseconds(), 10))
+	case "floor", "floor-reset":
+		mode := l.probe
+		if name == "floor-reset" {
+			mode = "reset"
+		}
+		return st.spawn(ctx, true, filepath.Join(st.dir, "floor"), mode, strconv.Itoa(firstPort), strconv.Itoa(ports), strconv.Itoa(l.targets), strconv.FormatInt(l.interval.Milliseconds(), 10))
 	case "haproxy":
 		config := filepath.Join(st.dir, "haproxy.cfg")
 		if err := os.WriteFile(config, haproxy(l), 0o600); err != nil {

@@ -238,6 +238,9 @@ func (d *daemon) plug(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if is, why := d.engine.Portable(); is {
+		d.log.Info("every probe runs on a goroutine of its own", "why", why)
+	}
 	d.sentinel = &probe.Sentinel{
 		Address: addrPort(d.listener.Addr()),
 		Doubt:   func(x health.Doubt) { d.ctl.Send(warden.Doubted{Doubt: x}) },

@@ -31,7 +31,7 @@ type Config struct {
 	Now func() health.Instant
 
 	// Deliver is given the observations, at most 256 at once and at most 10 ms
-	// after their connections were closed, and owns the slice. Calls come one after the
+	// after they were made, and owns the slice. Calls come one after the
 	// other. While a call blocks, up to 64 batches wait; then no further
 	// probes start until there is room again.
 	Deliver func([]health.Observation)
@@ -65,8 +65,8 @@ type Config struct {
 // Which probes run is shared fairly among services. A probe that finds no room
 // before the target's next one is due is reported as Indeterminate, Overloaded;
 // a failure of a probe that started more than half an interval late, as
-// Indeterminate, Late. In the event loop a probe may start a 128th of its
-// interval late, at most 4 ms, so that several start together.
+// Indeterminate, Late. In the event loop a probe may start a 64th of its
+// interval late, at most 9 ms, so that several start together.
 //
 // Watch, Unwatch and Reschedule never block, may be called by any goroutine,
 // also from Deliver and before Run, and take effect in the order of the calls.
@@ -94,7 +94,7 @@ type carrier interface {
 	carries(t *health.Target) bool
 	// launch begins a probe; the loop's take is given the job when it is done,
 	// which may be at once.
-	launch(j job, p place)
+	launch(j *job, p *place)
 	// next is when expire has something to do.
 	next() health.Instant
 	// expire ends what has come to its deadline.
@@ -211,6 +211,9 @@ func (e *Engine) ring() {
 // delivered by then are lost. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	var children sync.WaitGroup
+	if e.prober != nil {
+		e.prober.aside = children.Go
+	}
 	children.Go(func() { e.loop.outbox.deliver(ctx, e.cfg.Deliver, e.cfg.Doubt) })
 	e.loop.run(ctx, &children)
 	children.Wait()

@@ -88,7 +88,7 @@ func FuzzBothReadersAgree(f *testing.F) {
 	for _, s := range []string{
 		okHead + "Content-Length: 6\r\n\r\nneedle", okHead + "Transfer-Encoding: chunked\r\n\r\n6\r\nneedle\r\n0\r\n\r\n",
 		"HTTP/1.1 500 x\r\n\r\n", "HTTP/1.0 200\r\n\r\n", "HTTP/1.1 100 x\r\n\r\n" + okHead + "\r\n", "", "\x16\x03\x01", okHead + " : \r\n\r\n",
-		"HTTP/9.9 200\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\nneedle", okHead + "A: b\r\n c\r\n\r\n", okHead + "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+		"HTTP/9.9 200\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\nneedle", okHead + "A: b\r\n c\r\n\r\n", okHead + "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", okHead + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 		okHead + "Content-Length: +5\r\n\r\nneedle", okHead + "A b: c\r\n\r\n", okHead + "A:\x01\r\n\r\n", "HTTP/1.1 204 No\r\n\r\nneedle", "HTTP/1.1 20\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", okHead + "\xffé: x\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", okHead + "Transfer-Encoding: gzip\r\n\r\n",
 	} {

@@ -70,11 +70,11 @@ func (a *attempt) http1() {
 	if conn == nil {
 		return
 	}
-	defer stop()
 	var stream net.Conn = conn
 	if pr.Protocol == health.HTTPS {
 		s := a.handshake(conn, "http/1.1")
 		if s == nil {
+			stop()
 			abandon(conn)
 			return
 		}
@@ -83,17 +83,26 @@ func (a *attempt) http1() {
 	asked := time.Now()
 	if _, err := stream.Write(request); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		a.broke("send", err)
+		stop()
 		abandon(conn)
 		return
 	} // A target that answers and closes before it has read the request still answered.
 	answer := a.p.answerFrom(stream, asked)
-	defer answer.free()
 	rest := a.answer(answer)
-	if rest == nil || !a.closedFirst(conn, stream, rest) {
-		part(conn)
+	leave := func() {
+		if rest == nil || !a.closedFirst(conn, stream, rest) {
+			part(conn)
+		} else {
+			conn.Close()
+		}
+		stop()
+		answer.free()
+	}
+	if rest == nil {
+		leave()
 		return
 	}
-	conn.Close()
+	a.p.farewell(leave)
 }
 
 // answer is a response on its way in, bounded.

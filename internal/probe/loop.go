@@ -87,7 +87,7 @@ func (l *loop) restPortably(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-l.e.wake:
 	case j := <-l.done:
-		l.take(j)
+		l.take(&j)
 	case <-timer.C:
 	}
 }
@@ -170,14 +170,14 @@ func (l *loop) collect() {
 	for {
 		select {
 		case j := <-l.done:
-			l.take(j)
+			l.take(&j)
 		default:
 			return
 		}
 	}
 }
 
-func (l *loop) take(j job) {
+func (l *loop) take(j *job) {
 	l.rooms[j.lane].ended(j.service)
 	s := &l.sched.slots[j.slot]
 	if s.epoch != j.epoch {
@@ -253,10 +253,10 @@ func (l *loop) begin(ctx context.Context, s *slot, t ticket, now health.Instant,
 	r := &l.rooms[s.lane]
 	r.began(s.service)
 	j := job{ticket: t, handle: s.handle, service: s.service, lane: s.lane, interval: s.interval, due: s.due, noticed: s.noticed, sent: now}
-	p := l.sched.places[t.slot]
+	p := &l.sched.places[t.slot]
 	if s.lane == byCarrier {
 		j.timeout = p.plan.timeout
-		l.e.carrier.launch(j, p)
+		l.e.carrier.launch(&j, p)
 		return
 	}
 	j.target, j.timeout = p.target, timeoutOf(p.target.Check)

@@ -25,6 +25,7 @@ type parcel struct {
 type outbox struct {
 	open   parcel
 	opened health.Instant // when pack first saw something in open; 0: nothing yet
+	before int            // observations in the parcel before
 
 	mu      sync.Mutex
 	ready   []parcel
@@ -43,7 +44,7 @@ func (b *outbox) add(o health.Observation) bool {
 		return false
 	}
 	if b.open.observations == nil {
-		b.open.observations = make([]health.Observation, 0, 32)
+		b.open.observations = make([]health.Observation, 0, min(b.before+b.before/8+8, batchSize))
 	}
 	b.open.observations = append(b.open.observations, o)
 	if len(b.open.observations) == batchSize {
@@ -71,6 +72,7 @@ func (b *outbox) close() {
 	b.mu.Lock()
 	b.ready = append(b.ready, b.open)
 	b.mu.Unlock()
+	b.before = len(b.open.observations)
 	b.open, b.opened = parcel{}, 0
 	select {
 	case b.some <- struct{}{}:

@@ -114,9 +114,10 @@ const (
 
 // place is what the engine knows of a target beside its slot.
 type place struct {
-	addr   netip.AddrPort
-	plan   *plan          // nil where workers run the probes
-	target *health.Target // for workers, else nil
+	addr     netip.AddrPort
+	plan     *plan          // nil where workers run the probes
+	admitted *AddressPolicy // admits addr; for the carrier
+	target   *health.Target // for workers, else nil
 }
 
 func (p *place) lane() lane {

@@ -1,9 +1,11 @@
 // Package probe runs health checks: it connects to targets on time, asks what
 // the check asks, and says in typed words what came back.
 //
-// An Engine keeps the schedule of all targets in one goroutine and runs their
-// probes on a bounded pool of workers; a Prober speaks the protocols, a file
-// each; an AddressPolicy says which addresses may be dialled at all. A fault
+// An Engine keeps the schedule of all targets in one goroutine. That runs plain
+// HTTP and TCP probes itself, over non-blocking sockets, where the system is
+// Linux; a bounded pool of workers runs all others. A Prober speaks the
+// protocols, a file each; an AddressPolicy says which addresses may be dialled
+// at all. A fault
 // of this process (no descriptor, no port, no time) never becomes a failure of
 // a target: it is Indeterminate, and reported as a Doubt.
 //
@@ -38,6 +40,10 @@ const (
 	minInterval     = 10 * time.Millisecond // whatever a check says
 
 	maxDetail = 200 // bytes of Observation.Detail
+
+	// maxParting bounds the connections that wait for their target to close
+	// first. More are not worth their descriptors.
+	maxParting = 1024
 )
 
 // Options are what probes of all protocols share. The zero value is usable.
@@ -64,6 +70,11 @@ type Prober struct {
 
 	files       files
 	expressions expressions
+
+	// aside runs a farewell while the probe's observation goes its way. Nil:
+	// the probe ends after it.
+	aside   func(func())
+	leaving atomic.Int32
 }
 
 // NewProber returns a Prober whose observations carry instants of now.
@@ -123,6 +134,19 @@ func (a *attempt) ask() {
 	if a.obs.End == 0 {
 		a.obs.End = a.p.now()
 	}
+}
+
+// farewell runs leave, beside the caller while not too many others are left.
+func (p *Prober) farewell(leave func()) {
+	if p.aside == nil || p.leaving.Load() >= maxParting {
+		leave()
+		return
+	}
+	p.leaving.Add(1)
+	p.aside(func() {
+		defer p.leaving.Add(-1)
+		leave()
+	})
 }
 
 // dialAddr applies the check's port over the instance's.

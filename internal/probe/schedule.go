@@ -52,12 +52,12 @@ type schedule struct {
 	used   int
 
 	// gather lets a slot be looked at a little after it is due, together with
-	// others: by at most maxGather and a 128th of its interval. Fewer, larger
+	// others: by at most maxGather and a 64th of its interval. Fewer, larger
 	// turns of the loop cost less.
 	gather bool
 }
 
-const maxGather = 1 << 22 // ns, about 4 ms
+const maxGather = 1 << 23 // ns, about 8 ms
 
 // live returns the slot of h, nil if h is not watched (any more).
 func (q *schedule) live(h health.Handle) *slot {
@@ -119,7 +119,7 @@ func (q *schedule) move(s *slot, at health.Instant) {
 // gathered is the end of the stretch of time in which at lies. Stretches are
 // powers of two long: the longer ones end where shorter ones do.
 func gathered(at health.Instant, interval time.Duration) health.Instant {
-	stretch := min(int64(1)<<bits.Len64(uint64(interval)>>8), maxGather)
+	stretch := min(int64(1)<<bits.Len64(uint64(interval)>>7), maxGather)
 	return health.Instant((int64(at) + stretch - 1) &^ (stretch - 1))
 }
 

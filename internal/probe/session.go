@@ -26,9 +26,9 @@ func (a *attempt) tlsCheck() {
 	if conn == nil {
 		return
 	}
-	defer stop()
 	s := a.handshake(conn)
 	if s == nil {
+		stop()
 		abandon(conn)
 		return
 	}
@@ -37,16 +37,20 @@ func (a *attempt) tlsCheck() {
 		var one [1]byte
 		if _, err := s.Read(one[:]); isAlert(err) {
 			a.broke("TLS handshake", err)
+			stop()
 			abandon(conn)
 			return
 		}
 	}
 	a.pass("TLS handshake done, " + tls.VersionName(s.ConnectionState().Version))
-	if !a.closedFirst(conn, s, http.NoBody) {
-		part(conn)
-		return
-	}
-	conn.Close()
+	a.p.farewell(func() {
+		defer stop()
+		if !a.closedFirst(conn, s, http.NoBody) {
+			part(conn)
+			return
+		}
+		conn.Close()
+	})
 }
 
 // handshake returns the TLS stream over conn, or nil with the observation

@@ -13,14 +13,8 @@ import (
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
-const (
-	// maxSpare is how many sockets of a family are kept for the next probes.
-	maxSpare = 256
-
-	// maxParting bounds the connections that wait for their target to close
-	// first. More are not worth their descriptors.
-	maxParting = 1024
-)
+// maxSpare is how many sockets of a family are kept for the next probes.
+const maxSpare = 256
 
 // wires are the event loop's carrier: non-blocking sockets for plain HTTP/1.1
 // and TCP, all in one epoll set and moved on by the goroutine of the loop. A
@@ -89,17 +83,17 @@ func (ws *wires) next() health.Instant { return ws.ends.next() }
 
 // launch connects and, where that is done at once, as on the same host, goes
 // on to ask.
-func (ws *wires) launch(j job, p place) {
+func (ws *wires) launch(j *job, p *place) {
 	a := attempt{p: ws.prober, ctx: context.Background(), target: &p.plan.target, addr: p.addr}
 	a.obs.Start = ws.now()
 	if p.plan.unsendable != "" {
 		a.cannotTell(health.NotProbeable, p.plan.unsendable)
-	} else if err := ws.prober.policy.Load().Admits(p.addr); err != nil {
+	} else if err := ws.admit(p); err != nil {
 		a.cannotTell(health.AddressRefused, err.Error())
 	} else if w, errno := ws.wire(p.addr); errno != 0 {
 		a.broke("connect", errno)
 	} else {
-		w.job, w.addr, w.plan = j, p.addr, p.plan
+		w.job, w.addr, w.plan = *j, p.addr, p.plan
 		w.result.Start = a.obs.Start
 		w.stage, w.sent, w.hearing = calling, 0, hearing{}
 		ws.ends.set(w.id, a.obs.Start.Add(p.plan.timeout))
@@ -108,6 +102,19 @@ func (ws *wires) launch(j job, p place) {
 	}
 	j.result = a.obs
 	ws.loop.take(j)
+}
+
+// admit asks the policy in force, once for each target: neither changes.
+func (ws *wires) admit(p *place) error {
+	policy := ws.prober.policy.Load()
+	if p.admitted == policy {
+		return nil
+	}
+	if err := policy.Admits(p.addr); err != nil {
+		return err
+	}
+	p.admitted = policy
+	return nil
 }
 
 // wire returns an unused wire with a socket of addr's family.
@@ -314,7 +321,7 @@ func (ws *wires) broke(w *wire, doing string, err error) {
 // done hands the observation on: it does not wait for the farewell.
 func (ws *wires) done(w *wire, a *attempt) {
 	w.result = a.obs
-	ws.loop.take(w.job)
+	ws.loop.take(&w.job)
 	w.got = nil
 }
 

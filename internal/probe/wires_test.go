@@ -383,3 +383,91 @@ func TestPortableEngine(t *testing.T) {
 		}
 	}
 }
+
+// A target that rests costs its records and nothing else.
+func TestMemoryOfTargets(t *testing.T) {
+	const targets, most = 100000, 256
+	e := eventLoop.engine(t, Config{Deliver: func([]health.Observation) {}})
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	services := make([]string, targets/100)
+	for i := range services {
+		services[i] = fmt.Sprint("srv-", i)
+	}
+	for i := range uint32(targets) {
+		tg := *targetAt(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 8080), health.Probe{Protocol: health.HTTP, Path: "/healthz"}, time.Second)
+		tg.Handle, tg.Service.ID = health.NewHandle(i, 1), services[i%uint32(len(services))]
+		e.Watch(tg, health.Instant(1+i))
+		if i%1000 == 999 {
+			e.loop.obey(1)
+		}
+	}
+	each := (heap() - before) / targets
+	if each > most {
+		t.Errorf("%d bytes a target, at most %d are planned for", each, most)
+	}
+	t.Logf("%d bytes a target", each)
+	if n := len(e.plans.byHash); n != 1 {
+		t.Errorf("%d plans for one check", n)
+	}
+	runtime.KeepAlive(e)
+}
+
+// The observation is complete before the farewell, which may be put aside.
+func TestVerdictDoesNotWaitForFarewell(t *testing.T) {
+	t.Parallel()
+	parted := make(chan struct{})
+	ap := serveTCP(t, func(c net.Conn) {
+		request(c)
+		io.WriteString(c, okHead+"Content-Length: 2\r\n\r\nok")
+		io.Copy(io.Discard, c)
+		close(parted)
+	})
+	p := NewProber(Options{Policy: loopbackOnly}, clock())
+	var farewells []func()
+	p.aside = func(leave func()) { farewells = append(farewells, leave) }
+	o := p.Probe(t.Context(), targetAt(ap, health.Probe{Protocol: health.HTTP}, enough))
+	want{health.Pass, health.NoCause, "HTTP 200"}.check(t, o)
+	if len(farewells) != 1 {
+		t.Fatalf("%d farewells were put aside", len(farewells))
+	}
+	select {
+	case <-parted:
+		t.Error("the connection was ended with the probe")
+	default:
+	}
+	farewells[0]()
+	<-parted
+}
+
+// A target that answers and stays is parted from all the same, and counts no
+// longer as a probe under way.
+func TestTargetThatStaysIsPartedFrom(t *testing.T) {
+	t.Parallel()
+	inBoth(t, func(t *testing.T, k kind) {
+		parted := make(chan struct{})
+		ap := serveTCP(t, func(c net.Conn) {
+			request(c)
+			io.WriteString(c, okHead+"Content-Length: 2\r\n\r\nok")
+			io.Copy(io.Discard, c)
+			close(parted)
+		})
+		w := k.watching(t, Config{})
+		w.Watch(*targetAt(ap, health.Probe{Protocol: health.HTTP}, enough), 1)
+		o := w.until("the verdict", func(health.Observation) bool { return true })
+		want{health.Pass, health.NoCause, "HTTP 200"}.check(t, o)
+		if s := w.Stats(); s.InFlight != 0 {
+			t.Errorf("%d probes are under way after the verdict", s.InFlight)
+		}
+		select {
+		case <-parted:
+		case <-time.After(enough):
+			t.Error("the connection was never ended")
+		}
+	})
+}

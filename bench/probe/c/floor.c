@@ -4,7 +4,10 @@
 // their connection was taken back, the handshake's last word rides on the
 // request, and the target closes first.
 //
-//   floor http|tcp|half FIRST_PORT PORTS TARGETS INTERVAL_MS
+// With reset it is http, but without the end of our side: what good manners
+// towards a target that only half closes cost.
+//
+//   floor http|reset|tcp|half FIRST_PORT PORTS TARGETS INTERVAL_MS
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int http, half, first_port, ports, targets, ep;
+static int http, half, reset, first_port, ports, targets, ep;
 static int spare[1 << 16], spares, sockets;
 enum { MAX_SOCKETS = 8192 }; // what a stalled responder makes of it is not counted anyway
 static struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
@@ -44,7 +47,7 @@ static int fresh(void) {
 }
 
 static void part(int fd) {
-  if (!half) shutdown(fd, SHUT_WR);
+  if (!half && !reset) shutdown(fd, SHUT_WR);
   connect(fd, &nowhere, sizeof nowhere);
   spare[spares++] = fd;
 }
@@ -73,9 +76,9 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &r);
   r.rlim_cur = r.rlim_max;
   setrlimit(RLIMIT_NOFILE, &r);
-  http = strcmp(argv[1], "http") == 0, half = strcmp(argv[1], "half") == 0;
+  reset = strcmp(argv[1], "reset") == 0, http = reset || strcmp(argv[1], "http") == 0, half = strcmp(argv[1], "half") == 0;
   first_port = atoi(argv[2]), ports = atoi(argv[3]), targets = atoi(argv[4]);
-  int64_t step = atoll(argv[5]) * 1000000 / targets, due = now(), tick = 1 << 22;
+  int64_t step = atoll(argv[5]) * 1000000 / targets, due = now(), tick = 1 << 23;
   ep = epoll_create1(EPOLL_CLOEXEC);
   int next = 0;
   for (;;) {
