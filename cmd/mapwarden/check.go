@@ -17,32 +17,45 @@ import (
 
 // checkResult is what `check -o json` prints.
 type checkResult struct {
-	Target    string  `json:"target"`
-	Address   string  `json:"address,omitempty"`
-	Outcome   string  `json:"outcome"`
-	Cause     string  `json:"cause,omitempty"`
-	Detail    string  `json:"detail,omitempty"`
-	Resolve   float64 `json:"resolve_ms"`
-	Connect   float64 `json:"connect_ms"`
-	TLS       float64 `json:"tls_ms"`
-	FirstByte float64 `json:"first_byte_ms"`
-	Total     float64 `json:"total_ms"`
+	Target    string      `json:"target"`
+	Address   string      `json:"address,omitempty"`
+	Outcome   string      `json:"outcome"`
+	Cause     string      `json:"cause,omitempty"`
+	Detail    string      `json:"detail,omitempty"`
+	Parts     []checkPart `json:"parts,omitempty"`
+	Draining  bool        `json:"draining,omitempty"`
+	Resolve   float64     `json:"resolve_ms"`
+	Connect   float64     `json:"connect_ms"`
+	TLS       float64     `json:"tls_ms"`
+	FirstByte float64     `json:"first_byte_ms"`
+	Total     float64     `json:"total_ms"`
+}
+
+// checkPart is one part of a check that is made of others.
+type checkPart struct {
+	Name    string `json:"name"`
+	Outcome string `json:"outcome"`
+	Cause   string `json:"cause,omitempty"`
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	var output, status string
 	var allow []string
 	check := health.Check{}
+	var from configured
 	c := &cobra.Command{
 		Use: "check TARGET", Short: "Probe one target once and explain the answer", GroupID: "tool", Args: one("target"),
 		Long:    "Probe one target: http://HOST:PORT/PATH, https://… or tcp://HOST:PORT. Exit 0: pass, 1: fail, 3: could not tell.",
 		Example: "  mapwarden check http://10.0.0.5:8080/healthz\n  mapwarden check tcp://127.0.0.1:5432 --allow 127.0.0.0/8",
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := parseTarget(args[0], check)
-			if err != nil {
-				return exitWith(exitUsage, err)
+			var t health.Target
+			var err error
+			if c.Flags().Changed("config") {
+				t, err = from.target(c, args[0])
+			} else if t, err = parseTarget(args[0], check); err == nil {
+				err = asksHTTP(c, t.Check.Probe.Protocol)
 			}
-			if err := asksHTTP(c, t.Check.Probe.Protocol); err != nil {
+			if err != nil {
 				return exitWith(exitUsage, err)
 			}
 			policy, err := parseAllow(allow)
@@ -53,6 +66,7 @@ func (a *app) checkCommand() *cobra.Command {
 		},
 	}
 	outputFlag(c, &output)
+	from.flags(c)
 	c.Flags().DurationVar(&check.Timeout, "timeout", 2*time.Second, "bound on the whole probe")
 	c.Flags().StringVar(&check.Probe.Host, "host", "", "Host header")
 	c.Flags().StringVar(&check.Probe.Method, "method", "", "HTTP method (default GET)")
@@ -78,6 +92,14 @@ func (a *app) check(c *cobra.Command, name string, t health.Target, policy probe
 		Target: name, Outcome: o.Outcome.String(), Detail: o.Detail,
 		Resolve: ms(phases.Resolve), Connect: ms(phases.Connect), TLS: ms(phases.TLS),
 		FirstByte: ms(phases.FirstByte), Total: ms(phases.Total),
+	}
+	r.Draining = o.Draining
+	for _, p := range o.Parts {
+		part := checkPart{Name: p.Name, Outcome: p.Outcome.String()}
+		if p.Cause != health.NoCause {
+			part.Cause = p.Cause.String()
+		}
+		r.Parts = append(r.Parts, part)
 	}
 	if phases.Addr.IsValid() {
 		r.Address = phases.Addr.String()
@@ -114,6 +136,7 @@ func (a *app) printCheck(r checkResult, o health.Observation) {
 	if r.Detail != "" {
 		fmt.Fprintf(a.out, "  %s\n", r.Detail)
 	}
+	a.printParts(o)
 	fmt.Fprintf(a.out, "  resolve %.1f ms, connect %.1f ms, tls %.1f ms, first byte %.1f ms, total %.1f ms\n",
 		r.Resolve, r.Connect, r.TLS, r.FirstByte, r.Total)
 	if o.Outcome == health.Fail && o.Cause.NeedsPath() {

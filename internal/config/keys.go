@@ -192,6 +192,12 @@ func checkKeys() []key {
 			{name: "of", def: "20", value: whole(5, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Of = n }),
 				doc: "… among so many of the newest probes. It is healthy again once at most one of them failed."},
 		}},
+		{name: "slow", doc: "A target that passes, but slower than it used to, is shown as degraded. It is removed only if it is far slower than its peers, too.", keys: []key{
+			{name: "factor", def: "5", value: whole(0, 100, func(d *draft, n int) { d.service.Check.Slow.Factor = n }),
+				doc: "A pass is slow if it takes longer than so many times what is usual for the target …; 0 turns it off."},
+			{name: "floor", def: "500ms", value: duration(time.Millisecond, time.Minute, check(func(c *health.Check) *time.Duration { return &c.Slow.Floor })),
+				doc: "… and longer than this."},
+		}},
 		{name: "rise", def: "2", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Rise = n }),
 			doc: "An unhealthy target is healthy on its 2nd pass in a row; its very first pass counts at once."},
 		{name: "return", doc: "How a removed instance earns its way back.", keys: []key{

@@ -139,7 +139,7 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 		c.heldOut++
 	default:
 		c.removed++
-		if w != nil && w.faults() == 0 && !w.drains {
+		if w != nil && w.faults() == 0 && !w.drains && w.slow == 0 {
 			c.wrong++
 		}
 	}

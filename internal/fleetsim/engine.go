@@ -98,7 +98,9 @@ func (e *engine) fire(s *slot, due health.Instant) {
 		e.p.after(0, func() { e.end(s, o) })
 		return
 	}
-	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
+	usual := time.Millisecond + time.Duration(e.rng.Int64N(int64(9*time.Millisecond)))
+	takes := min(e.p.c.s.fleet.latency(s.target.AddrPort(), usual), s.target.Check.Timeout)
+	e.p.after(takes, func() {
 		r, parts := e.p.c.s.fleet.ask(s.target)
 		o.Parts = parts
 		o.Outcome, o.Cause, o.Draining = r.outcome, r.cause, r.drains

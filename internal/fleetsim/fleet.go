@@ -34,6 +34,7 @@ type workload struct {
 	mood   mood
 	noPort bool          // it is registered without its port
 	gray   float64       // share of requests that a serving workload answers with 500
+	slow   float64       // it takes so many times as long to answer; 0 is as ever
 	drains bool          // it says with each answer that it is about to stop
 	since  time.Duration // of mood, gray and address
 	turn   uint64        // counts changes, so that planned ones can be void
@@ -102,7 +103,7 @@ func (f *fleet) become(w *workload, m mood, what string) {
 	w.turn++
 	w.since = f.s.now
 	w.mood = m
-	w.gray, w.drains = 0, false
+	w.gray, w.drains, w.slow = 0, false, 0
 	f.s.clients.mood(w, what)
 }
 
@@ -135,6 +136,16 @@ type reply struct {
 func fails(c health.Cause) reply { return reply{outcome: health.Fail, cause: c} }
 
 var silence = reply{outcome: health.Fail, cause: health.Timeout, silent: true}
+
+// latency is how long an answer of what listens at an address takes.
+func (f *fleet) latency(at netip.AddrPort, usual time.Duration) time.Duration {
+	for _, w := range f.workloads {
+		if w.at == at && w.slow > 0 {
+			return time.Duration(float64(usual) * w.slow)
+		}
+	}
+	return usual
+}
 
 // Paths that are not answered like all others.
 const (

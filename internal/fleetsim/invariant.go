@@ -60,8 +60,11 @@ func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, wha
 	if gray && (x.fallAt == 0 || x.grayAt < x.fallAt) {
 		held = j.s.now - x.grayAt
 	}
-	drains := x.drains > 0 && !waiting
-	seldom := gray || drains // it need not fail now
+	drains, slow := x.drains > 0 && !waiting, x.slowAt > 0 && !waiting
+	seldom := gray || drains || slow // it need not fail now
+	if slow {
+		held = max(held, j.s.now-x.slowAt-time.Minute)
+	}
 	switch {
 	case !drains && j.wronged(x, id):
 		j.fail("%s, which has served well since before it seemed to fail", what)
@@ -85,7 +88,7 @@ func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, wha
 // which it seemed to fail.
 func (j *judge) wronged(x *sight, id string) bool {
 	w := j.s.fleet.find(id)
-	return w != nil && w.faults() == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
+	return w != nil && w.faults() == 0 && w.slow == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
 }
 
 // everPassed reports whether the present incarnation passed, as this process

@@ -31,13 +31,15 @@ type sight struct {
 	inc     health.Incarnation
 	last    health.Outcome
 	lastAt  time.Duration
-	run     int           // failures in a row, whatever the mind makes of them
-	since   time.Duration // when the first of them began
-	fallAt  time.Duration // when the run became as long as the check's fall
-	hard    bool          // refused or reset in this run
-	drains  time.Duration // since when it says that it is about to stop; 0: it does not
-	recent  []bool        // the newest conclusive outcomes: failed
-	grayAt  time.Duration // since when they look gray; 0: they do not
+	run     int             // failures in a row, whatever the mind makes of them
+	since   time.Duration   // when the first of them began
+	fallAt  time.Duration   // when the run became as long as the check's fall
+	hard    bool            // refused or reset in this run
+	took    []time.Duration // by the newest 8 passes
+	slowAt  time.Duration   // since when half of them were slow, whatever is usual; 0: they were not
+	drains  time.Duration   // since when it says that it is about to stop; 0: it does not
+	recent  []bool          // the newest conclusive outcomes: failed
+	grayAt  time.Duration   // since when they look gray; 0: they do not
 	ever    bool
 	probes  int
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
@@ -203,6 +205,7 @@ func (j *judge) observed(p *process, o health.Observation) {
 		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
 	}
 	if o.Outcome != health.Indeterminate && !o.Startup {
+		x.pace(t.Check.Slow, o, j.s.now)
 		x.outcome(t.Check.Gray, o.Outcome == health.Fail, j.s.now)
 	}
 	switch {

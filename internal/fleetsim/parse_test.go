@@ -35,7 +35,7 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
 		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, crash, cut, deregister, doubt, fail, fail-operation, flap, foreign, freeze, ` +
 			`gray, hang, heal, kill, kill-at, lose-answer, lose-call, lose-journal, pause, recover, register, registry, release, reload, reregister, ` +
-			`reset, restore, retire, says-draining, shallow, slowstart, start, stop, stranger, unfreeze, vanish`},
+			`reset, restore, retire, says-draining, shallow, slow, slowstart, start, stop, stranger, unfreeze, vanish`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},
 		{head + "at 1m crash web-9\nrun 1m", `s:2:13: no service has an instance "web-9"`},

@@ -45,7 +45,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,

@@ -27,3 +27,25 @@ func (x *sight) outcome(g health.Gray, failed bool, now time.Duration) {
 		x.grayAt = now
 	}
 }
+
+// pace notes how long a pass took, and since when half of the newest 8 were
+// longer than the floor.
+func (x *sight) pace(c health.Slow, o health.Observation, now time.Duration) {
+	if o.Outcome != health.Pass {
+		return
+	}
+	x.took = append(x.took, o.End.Sub(o.Start))
+	x.took = x.took[max(0, len(x.took)-8):]
+	slow := 0
+	for _, d := range x.took {
+		if d > c.Floor {
+			slow++
+		}
+	}
+	switch {
+	case slow <= 1:
+		x.slowAt = 0
+	case x.slowAt == 0 && slow >= 4:
+		x.slowAt = now
+	}
+}

@@ -25,6 +25,7 @@ var actions = map[string]func(*words) func(*sim){
 	"slowstart":     slowStart,
 	"gray":          gray,
 	"shallow":       becomes("shallow", shallow),
+	"slow":          slow,
 	"stranger":      becomes("stranger", estranged),
 	"says-draining": saysDraining,
 	"flap":          flap,
@@ -189,6 +190,22 @@ func gray(w *words) func(*sim) {
 			s.fleet.become(x, serving, "")
 			x.gray = share / 100
 			s.clients.mood(x, "gray")
+		}
+	}
+}
+
+// slow: it serves, and takes so many times as long.
+func slow(w *words) func(*sim) {
+	which := w.instances()
+	t := w.next("how many times as long, like x10")
+	times, err := strconv.ParseFloat(strings.TrimPrefix(t.text, "x"), 64)
+	if err != nil || !strings.HasPrefix(t.text, "x") || times < 1 || times > 1e6 {
+		w.failAt(t.col, "%q is not how many times as long, like x10", t.text)
+	}
+	return func(s *sim) {
+		for _, x := range which(s) {
+			s.fleet.become(x, serving, "")
+			x.slow = times
 		}
 	}
 }

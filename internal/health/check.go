@@ -117,6 +117,7 @@ type Check struct {
 	Confirm  time.Duration // spacing while Suspect, start to start, never before the last probe ended
 	Fall     int           // Unhealthy on this many consecutive failures
 	Gray     Gray          // … or on failures now and then
+	Slow     Slow          // when a pass is a slow one
 	Rise     int           // Healthy on this many consecutive passes, after the first time
 	Return   Return
 	Grace    time.Duration // with admission "trust": failures in this time after first sight do not count
@@ -171,7 +172,7 @@ func (c Check) Equal(d Check) bool {
 	return c.Probe.Equal(d.Probe) && (c.Startup == nil) == (d.Startup == nil) &&
 		(c.Startup == nil || c.Startup.Equal(*d.Startup)) && c.Return.Equal(d.Return) &&
 		c.Interval == d.Interval && c.Timeout == d.Timeout && c.Confirm == d.Confirm &&
-		c.Fall == d.Fall && c.Gray == d.Gray && c.Rise == d.Rise && c.Grace == d.Grace
+		c.Fall == d.Fall && c.Gray == d.Gray && c.Slow == d.Slow && c.Rise == d.Rise && c.Grace == d.Grace
 }
 
 // Equal reports whether two probes are the same in everything.

@@ -18,15 +18,19 @@ type State struct {
 	Fails  uint16 // current failure run
 	Passes uint16 // current pass run
 	Probes uint16 // conclusive observations since the last Rewarm
+	base   uint16 // milliseconds that a pass usually takes; 0: not known
+	level  uint16 // … and that the newest passes took
 	Window uint8  // conclusive observations since the last Restart, at most MaxWindow
 
-	Status Status
-	Phase  Phase
-	Last   Outcome
-	Cause  Cause // of Last
-	Ever   bool  // passed at least once in this incarnation
-	Ready  bool  // … or passed its startup check
-	Gray   bool  // fails now and then (Check.Gray)
+	Status   Status
+	Phase    Phase
+	Last     Outcome
+	Cause    Cause // of Last
+	Ever     bool  // passed at least once in this incarnation
+	Ready    bool  // … or passed its startup check
+	Gray     bool  // fails now and then (Check.Gray)
+	Degraded bool  // it passes, but slowly (Check.Slow)
+	slow     uint8 // the newest 8 passes, a bit each, newest lowest: 1 was slow
 }
 
 // Step folds one observation into s. An Indeterminate observation changes
@@ -51,7 +55,7 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 	case s.Status != before.Status:
 		s.Since = o.End
 		return s, Changed
-	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever || s.Ready != before.Ready:
+	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever || s.Ready != before.Ready, s.Degraded != before.Degraded:
 		return s, Pending
 	}
 	return s, Unchanged
@@ -73,6 +77,7 @@ func pass(s State, c Check, o Observation) State {
 		return s
 	}
 	s.weigh(c.Gray, false)
+	s.pace(c.Slow, o.End.Sub(o.Start))
 	if !s.Ever || int(s.Passes) >= c.Rise && !s.Gray {
 		s.Status = Healthy
 	}

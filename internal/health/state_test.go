@@ -198,7 +198,7 @@ func TestIndeterminateNeverCounts(t *testing.T) {
 		next, _ := health.Step(s, c, at(len(obs), health.Indeterminate, cause))
 		if next.Fails != s.Fails || next.Passes != s.Passes || next.Status != s.Status || next.Phase != s.Phase ||
 			next.FailSince != s.FailSince || next.Ever != s.Ever || next.Probes != s.Probes ||
-			next.Gray != s.Gray || next.Window != s.Window || next.Failures(c.Gray.Of) != s.Failures(c.Gray.Of) {
+			next.Gray != s.Gray || next.Degraded != s.Degraded || next.Base() != s.Base() || next.Level() != s.Level() || next.Window != s.Window || next.Failures(c.Gray.Of) != s.Failures(c.Gray.Of) {
 			t.Fatalf("an Indeterminate made %+v of %+v", next, s)
 		}
 	})

@@ -45,6 +45,9 @@ func anyMember(t *rapid.T, i int) Member {
 	if rapid.IntRange(0, 4).Draw(t, "gray") == 0 {
 		return gray(m)
 	}
+	if rapid.IntRange(0, 4).Draw(t, "slow") == 0 {
+		return slow(m)
+	}
 	if rapid.IntRange(0, 4).Draw(t, "draining") == 0 {
 		return draining(m)
 	}
@@ -69,7 +72,7 @@ func anyMember(t *rapid.T, i int) Member {
 	m.Ready = m.Ever || flag("ready")
 	m.Gray, m.Draining = flag("is gray"), flag("drains")
 	if m.Ours || m.Removing || m.Memo.Shadow {
-		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining}).Draw(t, "out for")
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining, Slow}).Draw(t, "out for")
 	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}
@@ -82,6 +85,7 @@ func anyMember(t *rapid.T, i int) Member {
 func well(m Member) Member {
 	m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Pass, 9, true, true
 	m.PassSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-1, 9, health.Healthy
+	m.Level = 10 * time.Millisecond
 	return m
 }
 

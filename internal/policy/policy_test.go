@@ -122,6 +122,8 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				switch {
 				case d.Reason == Gray && (!m.Gray || m.Verdict != health.Unhealthy || m.Last == health.Indeterminate):
 					t.Fatalf("removed as gray: %+v", m)
+				case d.Reason == Slow && (!m.Degraded || m.Last == health.Indeterminate):
+					t.Fatalf("removed as slow: %+v", m)
 				case d.Reason == Draining && !m.Draining:
 					t.Fatalf("removed as draining: %+v", m)
 				case d.Reason == Failing && (m.Fails < v.Fall || m.Last != health.Fail), d.Reason == NeverReady && m.Last != health.Fail:

@@ -54,6 +54,14 @@ func (m Memo) become(s Standing, why Reason, now health.Instant) Memo {
 
 // wanted says what the evidence against an instance asks for, before any rule.
 func wanted(s situation) (Action, Reason) {
+	if a, why := accused(s); a != Keep || !outlier(s) {
+		return a, why
+	}
+	return Remove, Slow
+}
+
+// accused is wanted but for who passes slowly.
+func accused(s situation) (Action, Reason) {
 	m := s.m
 	switch {
 	case m.Gone:
@@ -85,8 +93,17 @@ const admissionFails = 2
 func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	s := situation{o: &o, v: v, m: m, c: &p.Counts, now: now}
-	action, why := wanted(s)
 	memo := m.Memo
+	switch {
+	case !m.Degraded:
+		memo.Slow = 0
+	case memo.Slow == 0:
+		memo.Slow = now
+	}
+	if at := memo.Slow.Add(slowFor); memo.Slow != 0 && at > now {
+		p.wakeAt(at)
+	}
+	action, why := wanted(s)
 	if action == Keep {
 		memo.Holding = 0
 		switch {
@@ -248,9 +265,9 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 }
 
 // earned: enough passes, and over enough time (rule 12), of one that neither
-// fails now and then nor says that it drains.
+// fails now and then nor says that it drains; of one that was slow, quick ones.
 func earned(m *Member, c *Config) bool {
-	return !m.Gray && !m.Draining && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+	return !(m.Degraded && m.OutFor == Slow) && !m.Gray && !m.Draining && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the

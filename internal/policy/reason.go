@@ -10,6 +10,7 @@ const (
 	NoReason     Reason = ""
 	Failing      Reason = "failing"        // the verdict is unhealthy and its hold has passed
 	Gray         Reason = "gray"           // the same, of one that fails now and then
+	Slow         Reason = "slow"           // it passes, but far slower than its peers
 	Draining     Reason = "draining"       // it says itself that it is about to stop
 	NeverReady   Reason = "never-ready"    // admission: not capacity until its first pass (rule 11)
 	OwnerGone    Reason = "owner-gone"     // the owner says it has stopped

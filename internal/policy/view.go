@@ -27,6 +27,8 @@ type Member struct {
 	LastAt    health.Instant // the latest observation
 	LastTwo   bool           // the latest two observations passed
 	Probes    int            // own conclusive probes since the warm-up began
+	Degraded  bool           // it passes, but slower than it used to
+	Level     time.Duration  // that its newest passes took
 	Ready     bool           // passed its startup check
 	Ever      bool           // passed in this incarnation, also before a restart
 	New       bool           // appeared after the first sync
@@ -66,6 +68,7 @@ type Memo struct {
 	Reason   Reason // of the standing; for Kept the rule that withholds
 	Since    health.Instant
 	Holding  health.Instant // since when a removal is wanted and nothing forbids it; zero: it is not
+	Slow     health.Instant // since when it is degraded; zero: it is not
 	Shadow   bool           // the standing is what would be: mode observe
 }
 
@@ -90,7 +93,7 @@ func (m *Member) class(why Reason) health.Class {
 	switch {
 	case m.Gone:
 		return health.Gone
-	case why == Gray:
+	case why == Gray, why == Slow:
 		return health.Soft
 	case why == Draining:
 		return health.Hard
@@ -108,11 +111,14 @@ func (m *Member) sound() bool { return m.Ever && !m.Gray }
 
 // cleared reports whether what its removal under way rests on holds no more: a
 // pass before the call, the verdict after it. A gray one passes often, so only
-// the verdict clears it; one that drains has to take its word back.
+// the verdict clears it; one that drains has to take its word back,
+// and a slow one to be quick again.
 func (m *Member) cleared() bool {
 	switch {
 	case m.HeldOut && m.started():
 		return true
+	case m.OutFor == Slow:
+		return !m.Degraded && m.Last == health.Pass
 	case m.OutFor == Draining:
 		return !m.Draining && m.Last == health.Pass
 	case m.Pending, m.OutFor == Gray:

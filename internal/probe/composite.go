@@ -37,6 +37,7 @@ func (a *attempt) composite() {
 	a.obs.Outcome, a.obs.Cause, a.obs.Detail = whole.Outcome, whole.Cause, printable(detailOf(parts, leaves))
 	a.obs.Parts = parts
 	a.obs.Draining = a.obs.Draining && whole.Cause != health.Stranger
+	leaves[0].phases.Addr = a.phases.Addr
 	*a.phases = *leaves[0].phases
 	a.obs.End = a.p.now()
 }

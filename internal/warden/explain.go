@@ -48,6 +48,9 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 		entry := *sl.entry
 		e.Entry = &entry
 	}
+	if st.Degraded {
+		e.Slowly = slowly(*st)
+	}
 	if st.Gray {
 		e.NowAndThen = nowAndThen(*st, s.cfg.Check.Gray)
 	}
@@ -85,6 +88,9 @@ func summary(e Explanation) string {
 	}
 	if says := differing(e.Parts); says != "" {
 		seen += "; " + says
+	}
+	if e.Slowly != "" {
+		seen += "; " + e.Slowly
 	}
 	if l.Phase == health.Draining {
 		seen += "; it says that it is about to stop"

@@ -12,18 +12,28 @@ const (
 	Flapping
 	// Draining: it says itself that it is about to stop.
 	Draining
+	// Degraded: it passes, but slower than it used to.
+	Degraded
 
-	lastFlag = Draining
+	lastFlag = Degraded
 )
 
-var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping", Draining: "draining"}
+var flagNames = map[Flags]string{Gray: "gray", Flapping: "flapping", Draining: "draining", Degraded: "degraded"}
+
+// EveryFlag lists them all.
+func EveryFlag() (out []Flags) {
+	for g := Gray; g <= lastFlag; g <<= 1 {
+		out = append(out, g)
+	}
+	return out
+}
 
 // Has reports whether a flag is set.
 func (f Flags) Has(g Flags) bool { return f&g != 0 }
 
 // Names are the words of the operator API and the page; they are stable.
 func (f Flags) Names() (out []string) {
-	for g := Gray; g <= lastFlag; g <<= 1 {
+	for _, g := range EveryFlag() {
 		if f.Has(g) {
 			out = append(out, flagNames[g])
 		}
@@ -44,6 +54,9 @@ func flags(sl *slot, st *health.State) (f Flags) {
 	}
 	if st.Phase == health.Draining {
 		f |= Draining
+	}
+	if st.Degraded {
+		f |= Degraded
 	}
 	return f
 }

@@ -68,7 +68,7 @@ func (w *Warden) markAll() {
 func (w *Warden) restart(s *service) {
 	for _, i := range s.members {
 		w.states[i] = health.Restart(w.states[i])
-		w.slots[i].memo.Holding = 0
+		w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 	}
 	w.mark(s)
 }
@@ -79,7 +79,7 @@ func (w *Warden) rewarm(why string) {
 	for i := range w.slots {
 		if w.slots[i].used {
 			w.states[i] = health.Rewarm(w.states[i])
-			w.slots[i].memo.Holding = 0
+			w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 		}
 	}
 	if why != "" {

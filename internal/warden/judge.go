@@ -126,7 +126,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
-		Probes: int(st.Probes), Ready: st.Ready, Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
+		Probes: int(st.Probes), Ready: st.Ready, Degraded: st.Degraded, Level: st.Level(), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
 		Registry: sl.registry, Other: sl.other || s.found.OtherAccount,
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,

@@ -47,6 +47,9 @@ func (w *Warden) observe(o health.Observation) {
 		}
 		w.watch(s, i)
 	}
+	if st.Degraded != before.Degraded {
+		w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Slow, Admitted: !st.Degraded, Detail: slowly(*st)})
+	}
 	if moved == health.Changed {
 		r := Record{
 			Kind: TransitionRecord, From: before.Status, To: st.Status,
@@ -57,7 +60,7 @@ func (w *Warden) observe(o health.Observation) {
 		}
 		w.recordSlot(s, sl, r)
 	}
-	if moved != health.Unchanged || st.Fails > 0 || st.Gray || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
+	if moved != health.Unchanged || st.Fails > 0 || st.Gray || st.Degraded || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
 		w.mark(s)
 	}
 }
@@ -91,4 +94,13 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 // nowAndThen says how often a gray target fails.
 func nowAndThen(s health.State, g health.Gray) string {
 	return fmt.Sprintf("%d of its latest %d probes failed", s.Failures(g.Of), min(int(s.Window), g.Of))
+}
+
+// slowly says how long a target takes to pass.
+func slowly(s health.State) string {
+	word := "quick again"
+	if s.Degraded {
+		word = "degraded"
+	}
+	return fmt.Sprintf("%s: it passes in about %s, usually in %s", word, s.Level(), s.Base())
 }

@@ -78,6 +78,7 @@ func (t *Totals) add(u Totals) {
 	t.Foreign += u.Foreign
 	t.Quarantined += u.Quarantined
 	t.Jobs += u.Jobs
+	t.Flagged += u.Flagged
 }
 
 // draw makes the page of one service.
@@ -116,6 +117,7 @@ func (t *Totals) count(l InstanceLine, m *policy.Member, sl *slot) {
 	add(&t.Foreign, m.Foreign)
 	add(&t.Quarantined, sl.entry != nil && sl.entry.IsOut() && sl.entry.Kind == lever.Quarantine)
 	add(&t.Jobs, sl.job != nil)
+	add(&t.Flagged, l.Flags != 0)
 }
 
 // serviceGates are the gates of one service alone.

@@ -39,6 +39,7 @@ type Totals struct {
 	Foreign       int // UNHEALTHY in the registry, and not our doing
 	Quarantined   int // entries whose instance is off the registry
 	Jobs          int // procedures under way
+	Flagged       int // gray, flapping, draining or degraded, whatever they stand for
 }
 
 // ServicePage is one service in a Snapshot.
@@ -91,6 +92,7 @@ type Explanation struct {
 	Rise        int
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
+	Slowly      string           // how long it takes, where it is degraded
 	NowAndThen  string           // how often it fails, where it is gray
 	Parts       []health.Part    // of its latest probe, where the check has several
 	Boot        string           // the target's own boot id, where it names one …

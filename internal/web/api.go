@@ -42,7 +42,8 @@ type Totals struct {
 	Kept          int `json:"kept"`
 	Foreign       int `json:"foreign_out"` // UNHEALTHY in the registry, and not our doing
 	Quarantined   int `json:"quarantined"`
-	Jobs          int `json:"jobs"` // procedures under way
+	Jobs          int `json:"jobs"`    // procedures under way
+	Flagged       int `json:"flagged"` // gray, flapping, draining or degraded
 }
 
 // Service is one service.

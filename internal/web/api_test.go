@@ -444,13 +444,13 @@ func TestHeadlines(t *testing.T) {
 	unwatched := snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, serial("i", 3)...))
 	unwatched.Totals = warden.Totals{Registered: 3}
 	for want, s := range map[string]*warden.Snapshot{
-		"No instance is probed: the mode is off.":                                                                         unwatched,
-		"All is well: 3 instances in 1 service, every one passes.":                                                        calm,
-		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                       frozen,
-		"No instances are registered in scope.":                                                                           off,
-		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                           snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
-		"The registry has not been read completely yet. Nothing is taken out until it has.":                               {},
-		"9 of 54 instances fail, 3 NOT CHECKED, 2 out, 1 about to leave, 6 kept in by a rule, 1 set UNHEALTHY by others.": night(),
+		"No instance is probed: the mode is off.":                                                                                           unwatched,
+		"All is well: 3 instances in 1 service, every one passes.":                                                                          calm,
+		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                                         frozen,
+		"No instances are registered in scope.":                                                                                             off,
+		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                                             snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
+		"The registry has not been read completely yet. Nothing is taken out until it has.":                                                 {},
+		"9 of 54 instances fail, 3 NOT CHECKED, 2 out, 1 about to leave, 6 kept in by a rule, 1 set UNHEALTHY by others, 1 worth watching.": night(),
 	} {
 		w := ask(web.New(web.Options{Mind: &mind{snap: s}}).Handler(), "GET", "/api/v1/fleet", "")
 		var f web.Fleet

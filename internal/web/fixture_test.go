@@ -127,7 +127,7 @@ func page(ns, name, id string, check warden.HealthCheckKind, lines ...warden.Ins
 			&t.Indeterminate: l.Outcome == health.Indeterminate, &t.Leaving: l.Standing == policy.Leaving, &t.Out: l.Standing == policy.Out,
 			&t.Waiting: l.Standing == policy.Waiting, &t.Kept: l.Standing == policy.Kept, &t.Quarantined: !l.Registered,
 			&t.Foreign: l.Standing == policy.In && l.Registry == health.Unhealthy, &p.OutCount: l.Standing.IsOut() || l.Registry == health.Unhealthy,
-			&p.Ever: l.Standing != policy.Waiting,
+			&p.Ever: l.Standing != policy.Waiting, &t.Flagged: l.Flags != 0,
 		} {
 			if is {
 				*n++
@@ -154,6 +154,7 @@ func snapshotOf(pages ...*warden.ServicePage) *warden.Snapshot {
 		t.Foreign += u.Foreign
 		t.Quarantined += u.Quarantined
 		t.Jobs += u.Jobs
+		t.Flagged += u.Flagged
 	}
 	return s
 }

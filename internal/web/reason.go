@@ -22,6 +22,7 @@ var reasonWords = map[policy.Reason]string{
 
 	policy.Failing:      "It keeps failing its check, and no rule spoke against taking it out.",
 	policy.Gray:         "It fails now and then, too often to serve, and no rule spoke against taking it out.",
+	policy.Slow:         "It passes, but far slower than it used to and than its peers, and no rule spoke against taking it out.",
 	policy.Draining:     "It says itself that it is about to stop.",
 	policy.NeverReady:   "It is new and has not passed yet, so it is held out until its first pass.",
 	policy.OwnerGone:    "Its owner says that it has stopped.",

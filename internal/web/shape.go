@@ -67,7 +67,7 @@ func headline(s *warden.Snapshot) string {
 		return "No instance is probed: the mode is off."
 	case t.Targets == 0:
 		return "No instances are registered in scope."
-	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign == 0:
+	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign+t.Flagged == 0:
 		every := fmt.Sprintf("%s in %s, every one passes.", count(t.Targets, "instance"), count(len(s.Services), "service"))
 		if s.Frozen != 0 || s.Storm || s.Doubt != health.NoDoubt {
 			return every + " But nothing is taken out now."
@@ -84,7 +84,7 @@ func headline(s *warden.Snapshot) string {
 		says string
 	}{
 		{t.Indeterminate, "%d NOT CHECKED"}, {t.Out + t.Waiting, "%d out"}, {t.Leaving, "%d about to leave"},
-		{t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by others"},
+		{t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by others"}, {t.Flagged, "%d worth watching"},
 	} {
 		if p.n > 0 {
 			said = append(said, fmt.Sprintf(p.says, p.n))
@@ -124,7 +124,7 @@ func instanceOf(s health.Service, m policy.Mode, l warden.InstanceLine) Instance
 // problem: what somebody who looks for trouble wants to see. Where nothing is
 // probed by configuration, not knowing is no trouble.
 func problem(m policy.Mode, l warden.InstanceLine) bool {
-	calm := l.Standing == policy.In && l.Registry != health.Unhealthy
+	calm := l.Standing == policy.In && l.Registry != health.Unhealthy && l.Flags == 0
 	return !calm || l.Outcome != health.Pass && m != policy.ModeOff
 }
 

@@ -59,6 +59,7 @@ const standings = { in: "ok", leaving: "hot", out: "bad", probation: "cool", wai
 
 const flags = {
   gray: "It fails now and then.",
+  degraded: "It passes, but slower than it used to.",
   draining: "It says itself that it is about to stop.",
   flapping: "It was taken out at least twice within a day.",
 };
