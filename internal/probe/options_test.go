@@ -264,3 +264,16 @@ func TestProxyHeader(t *testing.T) {
 		}
 	}
 }
+
+// A name is looked up as the URL has it, whatever the Host header says.
+func TestOnceAtANameOfItsOwn(t *testing.T) {
+	t.Parallel()
+	hosts := make(chan string, 1)
+	_, ap := serveHTTP(t, false, func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host })
+	target := *targetAt(netip.AddrPortFrom(netip.Addr{}, ap.Port()), health.Probe{Protocol: health.HTTP, Host: "orders.invalid"}, enough)
+	o, _ := OnceAt(t.Context(), "localhost", target, AddressPolicy{Allow: prefixes("127.0.0.0/8", "::1/128")})
+	passes200.check(t, o)
+	if got := <-hosts; got != "orders.invalid" {
+		t.Errorf("host %q", got)
+	}
+}
