@@ -3,6 +3,7 @@ package health_test
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -75,5 +76,20 @@ func TestOptionsAreDistinct(t *testing.T) {
 			t.Errorf("probes %d and %d have one fingerprint", i, j)
 		}
 		seen[p.Fingerprint()] = i
+	}
+}
+
+// An event loop may only be given what it does: a field that is added is one
+// that it has to do, that means nothing to it, or that makes a probe not simple.
+func TestEveryFieldIsSimpleOrNot(t *testing.T) {
+	done := []string{"Port", "HalfOpen", "Method", "Path", "Host", "Headers", "Status", "Contains"}
+	meaningless := []string{"Name", "N", "Of", "Service", "ServerName", "Verify", "CA", "ClientCert", "ClientKey", "WarnWithin", "FailWithin"}
+	for f := range reflect.TypeFor[health.Probe]().Fields() {
+		p := health.Probe{Protocol: health.HTTP}
+		change(t, f.Name, reflect.ValueOf(&p).Elem().FieldByIndex(f.Index))
+		simple := slices.Contains(done, f.Name) || slices.Contains(meaningless, f.Name)
+		if p.Simple() != simple {
+			t.Errorf("with %s a probe is simple: %t, want %t", f.Name, p.Simple(), simple)
+		}
 	}
 }
