@@ -28,7 +28,7 @@ demo: ## watch it work: real servers, faults and traffic, with and without mapwa
 	$(GO) run ./cmd/mapwarden demo
 
 .PHONY: components
-components: ## get what tests need from outside: aws, boto3, node, chromium (as root), AWS's JavaScript SDK and service model
+components: ## get what tests need from outside: aws, boto3, node, haproxy, nginx, postgresql, chromium (as root), AWS's JavaScript SDK and service model
 	scripts/components.sh
 
 .PHONY: test
