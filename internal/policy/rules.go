@@ -149,7 +149,7 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class() == health.Soft && s.action != HoldOut
+	return left == 0 || s.c.N == 2 && s.m.class() == health.Soft && s.action != HoldOut
 }
 
 // applies reports whether the rule is asked at all for this removal.

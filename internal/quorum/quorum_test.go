@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -71,6 +72,15 @@ func TestTally(t *testing.T) {
 		{"huuuu", route53(5), health.Healthy},
 		{"uuuuu", route53(5), health.Unhealthy},
 		{"-----", route53(5), health.Unknown},
+
+		// At the very edge: a share is to be exceeded.
+		{"uh", atLeast(1, 2), health.Unhealthy},
+		{"u", atLeast(5, 3), health.Unknown}, // more are wanted than there are: never, and nobody said that it is well
+		{"---", quorum.Rule{Kind: quorum.Share, Percent: 100, Count: 3}, health.Unknown},
+		{"huu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Healthy},
+		{"-uu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Unknown},
+		{strings.Repeat("h", 9) + strings.Repeat("u", 41), route53(50), health.Unhealthy},
+		{strings.Repeat("h", 8) + "-" + strings.Repeat("u", 41), route53(50), health.Unhealthy},
 	} {
 		if got := quorum.Tally(word(c.votes), c.rule, now); got.Status != c.want {
 			t.Errorf("%q under %+v: %s (%d for, %d against, %d missing), want %s",
