@@ -122,7 +122,7 @@ func (a *app) printExplanation(e web.Explanation) {
 	row("latest", "%s at %s %s", outcome(i), instant(e.LastProbe), e.LastDetail)
 	row("recent", "%s (newest first; . pass, x fail, ? not checked)", dots(e.Recent))
 	for _, v := range e.Votes {
-		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), v.Status)
+		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), ballot(v))
 	}
 	if j := e.Entry; j != nil {
 		row("journal", "%s %s since %s, %s %s", j.Kind, j.Phase, instant(j.UpdatedAt), j.Reason, j.Cause)
@@ -139,6 +139,19 @@ func (a *app) printExplanation(e web.Explanation) {
 		fmt.Fprintf(w, "    %d\t%s\t%s\t%s\n", r.Rule, word, r.Reason, r.Says)
 	}
 	w.Flush()
+}
+
+// ballot says what one vantage says, and what it is worth.
+func ballot(v web.Vote) string {
+	switch {
+	case !v.Heard:
+		return "not heard: it has no vote"
+	case v.Abstains:
+		return v.Status + ", but it doubts itself: it abstains"
+	case v.Cause != "":
+		return v.Status + " (" + v.Cause + ")"
+	}
+	return v.Status
 }
 
 // dots draws outcomes: . passes, x fails, ? is not checked.

@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -36,11 +37,11 @@ type workload struct {
 	turn   uint64        // counts changes, so that planned ones can be void
 }
 
-// fleet is everything that listens, and the paths to it.
+// fleet is everything that listens.
 type fleet struct {
 	s         *sim
 	workloads []*workload // sorted by id
-	cuts      []netip.Prefix
+	byAddr    map[netip.AddrPort][]*workload
 	rng       *rand.Rand
 }
 
@@ -51,28 +52,30 @@ func addressOf(k, zone, zones, n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(k), byte(subnet), byte(10 + n%200)}), 8080)
 }
 
+func (f *fleet) place(id string) (int, bool) {
+	return slices.BinarySearchFunc(f.workloads, id, func(w *workload, id string) int { return cmp.Compare(w.id, id) })
+}
+
 func (f *fleet) find(id string) *workload {
-	i, ok := slices.BinarySearchFunc(f.workloads, id, func(w *workload, id string) int {
-		switch {
-		case w.id < id:
-			return -1
-		case w.id > id:
-			return 1
-		}
-		return 0
-	})
-	if !ok {
-		return nil
+	if i, ok := f.place(id); ok {
+		return f.workloads[i]
 	}
-	return f.workloads[i]
+	return nil
 }
 
 func (f *fleet) add(w *workload) {
-	i := 0
-	for i < len(f.workloads) && f.workloads[i].id < w.id {
-		i++
-	}
+	i, _ := f.place(w.id)
 	f.workloads = slices.Insert(f.workloads, i, w)
+	f.byAddr[w.at] = append(f.byAddr[w.at], w)
+}
+
+// move gives a workload another address. Who else is there keeps answering:
+// the newest one last.
+func (f *fleet) move(w *workload, to netip.AddrPort) {
+	f.s.clients.settle(w.svc)
+	f.byAddr[w.at] = slices.DeleteFunc(f.byAddr[w.at], func(x *workload) bool { return x == w })
+	w.at, w.since = to, f.s.now
+	f.byAddr[to] = append(f.byAddr[to], w)
 }
 
 // attributes are those that the owner of a workload registers it with.
@@ -93,9 +96,16 @@ func (w *workload) attributes(init string) health.Attributes {
 	return health.AttributesOf(m)
 }
 
+// leave ends a workload that is meant to end: no fault of anybody.
+func (f *fleet) leave(w *workload) {
+	f.s.clients.settle(w.svc)
+	w.turn++
+	w.mood, w.since, w.gray = vanished, f.s.now, 0
+}
+
 // become changes a workload's mood and voids changes planned earlier.
 func (f *fleet) become(w *workload, m mood, what string) {
-	f.s.clients.settle()
+	f.s.clients.settle(w.svc)
 	w.turn++
 	w.since = f.s.now
 	w.mood = m
@@ -121,47 +131,22 @@ func (w *workload) faults() float64 {
 	return 1
 }
 
-// reply is what a probe finds at an address.
-type reply struct {
-	outcome health.Outcome
-	cause   health.Cause
-	silent  bool // nothing comes back: it ends at the check's timeout
-}
-
 // missing is a path that no workload serves.
 const missing = "/missing"
-
-// answer is what a probe of at finds now.
-func (f *fleet) answer(at netip.AddrPort, path string) reply {
-	for _, p := range f.cuts {
-		if p.Contains(at.Addr()) {
-			return reply{health.Fail, health.Timeout, true}
-		}
-	}
-	for _, w := range f.workloads {
-		if w.at == at && w.mood == serving && path == missing {
-			return reply{health.Fail, health.BadStatus, false}
-		}
-		if w.at == at {
-			return w.answer(f.rng)
-		}
-	}
-	return reply{health.Fail, health.Timeout, true}
-}
 
 func (w *workload) answer(rng *rand.Rand) reply {
 	switch w.mood {
 	case crashed, starting:
-		return reply{health.Fail, health.Refused, false}
+		return reply{outcome: health.Fail, cause: health.Refused}
 	case cutting:
-		return reply{health.Fail, health.Reset, false}
+		return reply{outcome: health.Fail, cause: health.Reset}
 	case hanging, vanished:
-		return reply{health.Fail, health.Timeout, true}
+		return silence
 	case erring:
-		return reply{health.Fail, health.BadStatus, false}
+		return reply{outcome: health.Fail, cause: health.BadStatus}
 	}
 	if w.gray > 0 && rng.Float64() < w.gray {
-		return reply{health.Fail, health.BadStatus, false}
+		return reply{outcome: health.Fail, cause: health.BadStatus}
 	}
-	return reply{health.Pass, health.NoCause, false}
+	return reply{outcome: health.Pass}
 }

@@ -40,7 +40,7 @@ func Parse(name, text string) (Story, error) {
 		}
 	}
 	for _, u := range p.uses {
-		if !p.exists[u.id] {
+		if !p.exists[u.id] && !p.launched(u.id) {
 			return Story{}, &ParseError{name, u.line, u.col, "no service has an instance " + strconv.Quote(u.id)}
 		}
 	}
@@ -57,6 +57,15 @@ type parser struct {
 	exists map[string]bool // instances that the story begins with or registers
 	uses   []use
 	err    error // the first
+}
+
+// launched reports whether an owner may start an instance of that name.
+func (p *parser) launched(id string) bool {
+	cut := strings.LastIndexByte(id, '-')
+	_, err := strconv.Atoi(id[cut+1:])
+	return cut > 0 && err == nil && slices.ContainsFunc(p.story.Services, func(x ServiceStory) bool {
+		return x.Owned && x.Name == id[:cut]
+	})
 }
 
 // use is an instance that a statement speaks of.
@@ -326,6 +335,10 @@ func (p *parser) service(w *words) {
 			svc.OtherAccount = true
 		case key == "port" && value == "none":
 			svc.NoPort = true
+		case key == "owner" && value == "ecs":
+			svc.Owned = true
+		case key == "writes_health" && value == "yes":
+			svc.WritesHealth = true
 		case serviceKeys[key] != nil:
 			err = serviceKeys[key](&svc.Config, value)
 		default:

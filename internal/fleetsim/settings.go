@@ -28,7 +28,15 @@ type Settings struct {
 	CustomDelay    time.Duration // until a custom health status is
 	Lag            time.Duration // of what readers of the registry see behind what is true
 	Timeout        time.Duration // of a call to the registry
+
+	Vantages  []Vantage
+	Lease     time.Duration // of the leader, where there are several vantages
+	VoteDelay time.Duration // of a message between them, beside some milliseconds
+	Untraced  bool          // no trace is wanted: a run takes half the time
 }
+
+// Vantage is one checker of a story, and where it stands.
+type Vantage struct{ Name, Zone string }
 
 // profiles are sets of defaults: those on AWS, those elsewhere, and those of
 // the demo, a tenth of the latter.
@@ -64,6 +72,7 @@ func profile(name string) (Settings, bool) {
 		},
 		Poll:           10 * time.Second,
 		OperationDelay: 200 * time.Millisecond, CustomDelay: 30 * time.Second, Timeout: 15 * time.Second,
+		Vantages: []Vantage{{"a", "a"}}, Lease: 10 * time.Second,
 	}
 	switch name {
 	case "aws":
@@ -84,7 +93,7 @@ func (s *Settings) hasten(n time.Duration) {
 		&c.Interval, &c.Timeout, &c.Confirm, &c.Grace,
 		&p.Removals.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
 		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow,
-		&s.Poll, &s.CustomDelay,
+		&s.Poll, &s.CustomDelay, &s.Lease,
 	} {
 		*d /= n
 	}
@@ -106,25 +115,31 @@ func (s *Settings) pace() lever.Pace {
 	return p.WithDefaults()
 }
 
-// config is the whole configuration of the mind.
-func (st *Story) config() warden.Config {
+// config is the whole configuration of a checker's mind.
+func (st *Story) config(at *checker) warden.Config {
 	s := &st.Settings
 	c := warden.Config{
 		Default: s.complete(s.Service),
 		Scope:   s.Scope,
 		Fleet:   s.Fleet,
-		Vantage: quorum.Vantage{Checker: "a", Zone: "a"},
-		Quorum:  quorum.Rule{Kind: quorum.Majority, Count: 1},
+		Vantage: at.vantage(),
+		Quorum:  quorum.Rule{Kind: quorum.Majority, Count: len(s.Vantages)},
 		Pace:    s.pace(),
 		Poll:    s.Poll,
 	}
-	if c.Fleet.StaleAfter == 0 {
-		c.Fleet.StaleAfter = 3 * s.Poll
-	}
+	c.Fleet.StaleAfter = s.staleAfter()
 	for _, svc := range st.Services {
 		c.Services = append(c.Services, warden.ServiceRule{Match: svc.Namespace + "/" + svc.Name, Config: s.complete(svc.Config)})
 	}
 	return c
+}
+
+// staleAfter is how old a listing may be for removals.
+func (s *Settings) staleAfter() time.Duration {
+	if s.Fleet.StaleAfter != 0 {
+		return s.Fleet.StaleAfter
+	}
+	return 3 * s.Poll
 }
 
 // complete copies into the check what the check and the policy both need.
@@ -178,6 +193,12 @@ var fleetKeys = map[string]func(*Settings, string) error{
 		s.Scope.Services = strings.Split(v, ",")
 		return nil
 	},
+	"vantages": func(s *Settings, v string) (err error) {
+		s.Vantages, err = parseVantages(v)
+		return err
+	},
+	"lease":      span(func(s *Settings) *time.Duration { return &s.Lease }),
+	"vote_delay": span(func(s *Settings) *time.Duration { return &s.VoteDelay }),
 	"seed": func(s *Settings, v string) (err error) {
 		s.Seed, err = strconv.ParseUint(v, 10, 64)
 		return err
@@ -188,6 +209,32 @@ var (
 	modes     = map[string]policy.Mode{"off": policy.ModeOff, "observe": policy.ModeObserve, "enforce": policy.ModeEnforce}
 	evidences = map[string]policy.QuarantineEvidence{"owner": policy.EvidenceOwner, "probe": policy.EvidenceProbe}
 )
+
+// mostVantages is how many checkers a story may have: as many as the alphabet.
+const mostVantages = 26
+
+// parseVantages reads 3 (a, b and c in zones of these names) or a/x,b/x,c/y.
+func parseVantages(v string) (out []Vantage, err error) {
+	if n, err := strconv.Atoi(v); err == nil {
+		if n < 1 || n > mostVantages {
+			return nil, fmt.Errorf("%q is not a number of vantages from 1 to %d", v, mostVantages)
+		}
+		for i := range n {
+			name := string(rune('a' + i))
+			out = append(out, Vantage{name, name})
+		}
+		return out, nil
+	}
+	for _, one := range strings.Split(v, ",") {
+		name, zone, ok := strings.Cut(one, "/")
+		if !ok || name == "" || zone == "" || len(out) == mostVantages ||
+			slices.ContainsFunc(out, func(x Vantage) bool { return x.Name == name }) {
+			return nil, fmt.Errorf("%q is neither a number of vantages nor a list like a/x,b/y", v)
+		}
+		out = append(out, Vantage{name, zone})
+	}
+	return out, nil
+}
 
 func word[C, T any](at func(*C) *T, words map[string]T) func(*C, string) error {
 	return func(c *C, v string) error {

@@ -34,6 +34,8 @@ type ServiceStory struct {
 	OtherAccount    bool   // its namespace is shared by another account
 	NoPort          bool   // they are registered without a port: nothing can be probed
 	Down            bool   // its workloads listen only when they recover
+	Owned           bool   // an owner runs its workloads, as ECS does, and says what it knows …
+	WritesHealth    bool   // … and that it sets their custom statuses itself
 }
 
 // action is one statement: what happens, and when.

@@ -16,7 +16,8 @@ const (
 	OwnerDraining
 	// OwnerStopping: it was asked to stop.
 	OwnerStopping
-	// OwnerGone: it has stopped, or is as good as that.
+	// OwnerGone: it has stopped for good, or is as good as that. What may start
+	// again as it is (a stopped virtual machine) is stopping, not gone.
 	OwnerGone
 	// OwnerAlarm: an alarm that the owner keeps of it is up.
 	OwnerAlarm
@@ -24,6 +25,15 @@ const (
 
 func (k EvidenceKind) String() string {
 	return [...]string{"none", "starting", "running", "draining", "stopping", "gone", "alarm"}[k]
+}
+
+// Worse reports whether k says worse of an instance than l does: of several
+// owners the worst word counts. An alarm is less than to be starting, because
+// it accuses nobody by itself.
+func (k EvidenceKind) Worse(l EvidenceKind) bool { return badness[k] > badness[l] }
+
+var badness = [...]uint8{
+	NoEvidence: 0, OwnerRunning: 1, OwnerAlarm: 2, OwnerStarting: 3, OwnerDraining: 4, OwnerStopping: 5, OwnerGone: 6,
 }
 
 // Evidence is what an instance's owner (ECS, EC2, an alarm, an operator's

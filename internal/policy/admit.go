@@ -95,7 +95,7 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	if p.Class == health.Gone {
 		return NoReason
 	}
-	if p.Counts.Out+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
+	if p.Counts.away(p.Reason)+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
 		return Budget
 	}
 	if p.Action == HoldOut { // was never capacity: no velocity (rule 11)

@@ -14,7 +14,7 @@ import (
 
 const testNow = health.Instant(time.Hour)
 
-var gateReasons = []Reason{Unsynced, LostJournal, Frozen, Thawing, Stopping, Retiring, SelfDoubt}
+var gateReasons = []Reason{Unsynced, LostJournal, Frozen, Thawing, Stopping, Retiring, SelfDoubt, Standby, NoQuorum}
 
 func anyInstant(t *rapid.T, label string) health.Instant {
 	ago := rapid.IntRange(-90, 300).Draw(t, label)
@@ -43,6 +43,7 @@ func anyMember(t *rapid.T, i int) Member {
 		return failing(m, health.Cause(rapid.IntRange(1, 8).Draw(t, "cause")))
 	}
 	m.Verdict = health.Status(rapid.IntRange(0, 2).Draw(t, "verdict"))
+	m.Status, m.Vouched = health.Status(rapid.IntRange(0, 2).Draw(t, "status")), rapid.Bool().Draw(t, "vouched")
 	m.Last = health.Outcome(rapid.IntRange(0, 2).Draw(t, "last"))
 	m.Cause = health.Cause(rapid.IntRange(0, 18).Draw(t, "cause"))
 	m.Gone = rapid.IntRange(0, 5).Draw(t, "gone") == 0
@@ -69,13 +70,13 @@ func anyMember(t *rapid.T, i int) Member {
 }
 
 func well(m Member) Member {
-	m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Pass, 9, true, true
+	m.Status, m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Healthy, health.Pass, 9, true, true
 	m.PassSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-1, 9, health.Healthy
 	return m
 }
 
 func failing(m Member, c health.Cause) Member {
-	m.Verdict, m.Last, m.Cause, m.Fails, m.Ever = health.Unhealthy, health.Fail, c, 9, true
+	m.Status, m.Verdict, m.Last, m.Cause, m.Fails, m.Ever = health.Unhealthy, health.Unhealthy, health.Fail, c, 9, true
 	m.FailSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-2, 9, health.Healthy
 	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
 	return m

@@ -19,6 +19,9 @@ type World struct {
 	Loaded      bool // journal and memory were read
 	Synced      bool // every service was listed completely since the start
 	LostJournal bool
+	Standby     bool // another vantage holds the lease
+	Accusers    int  // vantages that are heard and do not abstain, this one included
+	Quorum      int  // how many of them it takes
 	Frozen      bool
 	Thawing     bool // a freeze ran out, and the fleet is not healthy yet
 	Stopping    bool
@@ -64,12 +67,14 @@ func Assess(w World, c FleetConfig, now health.Instant) Outlook {
 		}
 	}
 	gate(!w.Loaded || !w.Synced, Unsynced)
+	gate(w.Standby, Standby)
 	gate(w.LostJournal, LostJournal)
 	gate(w.Frozen, Frozen)
 	gate(w.Thawing, Thawing)
 	gate(w.Stopping, Stopping)
 	gate(w.Retiring, Retiring)
 	gate(now < o.DoubtUntil, SelfDoubt)
+	gate(w.Accusers < w.Quorum, NoQuorum)
 	return o
 }
 

@@ -85,8 +85,8 @@ func TestBudgetsHold(t *testing.T) {
 }
 
 // TestNoRemovalBehindAGate: zero removals when unsynced, stale, frozen,
-// thawing, stopping, retiring, off, without the journal; and, but for what
-// owners say, in doubt, unarmed or past the line.
+// standing by, thawing, stopping, retiring, off, without the journal; and, but for what
+// owners say, in doubt, without a quorum, unarmed or past the line.
 func TestNoRemovalBehindAGate(t *testing.T) {
 	thoroughly(t, func(t *rapid.T) {
 		f := anyFleet(t)
@@ -94,7 +94,7 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 		for i, v := range f.services {
 			for _, d := range removals(ds, i) {
 				for _, g := range f.o.Gates {
-					if g != SelfDoubt || d.Class != health.Gone {
+					if g != SelfDoubt && g != NoQuorum || d.Class != health.Gone {
 						t.Fatalf("removed behind the gate %s: %+v", g, d)
 					}
 				}
@@ -167,7 +167,7 @@ func TestProposeIsPure(t *testing.T) {
 // list; budgets, velocity and storms are not on it, but for the pace of a mass
 // return.
 func TestBringIsNeverWithheldByRemovalRules(t *testing.T) {
-	may := []Reason{Off, Frozen, Stopping, CallFailed, Busy, Backoff, RestoreUnproven}
+	may := []Reason{Off, Frozen, Stopping, Standby, CallFailed, Busy, Backoff, RestoreUnproven}
 	thoroughly(t, func(t *rapid.T) {
 		for _, d := range anyFleet(t).decide() {
 			if d.Action != Bring || d.Admitted || slices.Contains(may, d.Why) || d.Reason == FailOpenAll && d.Why == Velocity {

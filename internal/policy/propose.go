@@ -12,6 +12,7 @@ type Plan struct {
 	Memos     []Memo // one for each member, in order
 	Proposals []Proposal
 	Drill     int            // the member to drill with, -1: no drill is needed now
+	Ask       []int          // members whose owner is to be asked for its word
 	Wake      health.Instant // when to propose again if nothing changes
 }
 
@@ -36,7 +37,7 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 func (p *Plan) propose(v *ServiceView, i int, a Action, why, withheld Reason) {
 	m := &v.Members[i]
 	p.Proposals = append(p.Proposals, Proposal{
-		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(),
+		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(why),
 		Withheld: withheld, Tie: m.Tie, Counts: p.Counts, Config: &v.Config,
 	})
 }
@@ -56,12 +57,18 @@ func (m Memo) become(s Standing, why Reason, now health.Instant) Memo {
 func wanted(s situation) (Action, Reason) {
 	m := s.m
 	switch {
+	case resurrected(m, s.now):
+		return Remove, UndoResurrection
 	case m.Gone:
 		return Remove, OwnerGone
+	case m.OwnerDraining:
+		return Remove, Draining
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
-	case m.New && !m.Ever && s.v.Config.Admission == Hold:
-		if m.Fails >= admissionFails && m.Cause.ProvesReach() {
+	case m.OwnerStarting && s.v.Config.Admission == Trust:
+		return Keep, NoReason
+	case m.OwnerStarting, m.New && !m.Ever && s.v.Config.Admission == Hold:
+		if m.Fails >= admissionFails && m.Cause.ProvesReach() && !m.Vouched {
 			return HoldOut, NeverReady
 		}
 		return Keep, NoReason
@@ -97,7 +104,7 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	if memo.Holding == 0 {
 		memo.Holding = now
 	}
-	s.action, s.holding = action, memo.Holding
+	s.action, s.why, s.holding = action, why, memo.Holding
 	r := firstRule(rules[:], s)
 	withheld := NoReason
 	if r != nil {
@@ -144,11 +151,18 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = m.Memo
 	switch {
 	case m.Returning:
-		if m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+		switch {
+		case m.Gone:
+			p.propose(v, i, Cancel, OwnerGone, NoReason)
+		case m.draining():
+			p.propose(v, i, Cancel, Draining, NoReason)
+		case m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
-	case m.Gone:
-	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
+	case m.Gone, m.OutFor == UndoResurrection:
+	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
+		p.propose(v, i, Cancel, OwnerRuns, NoReason)
+	case !ByOwner(m.OutFor) && (m.Pending && (m.Verdict == health.Healthy || m.Status == health.Healthy) || !m.Pending && m.Last == health.Pass):
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -156,13 +170,13 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, FailOpen, NoReason)
 		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
-		case m.Cause == health.PathUnproven:
+		case m.Cause == health.PathUnproven && !ByOwner(m.OutFor):
 			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
-	case m.Cause == health.PathUnproven:
+	case m.Cause == health.PathUnproven && !ByOwner(m.OutFor):
 		p.propose(v, i, Cancel, PathUnproven, NoReason)
 	default: // until its call is sent, it needs open gates as it did at its start
-		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, now: now}
+		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, why: m.OutFor, now: now}
 		if m.HeldOut {
 			s.action = HoldOut
 		}
@@ -187,6 +201,14 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 		memo.Reason = m.OutFor
 	}
 	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
+	var proof proof
+	if why != NoReason && withheld == NoReason && m.Ours && why != Operator && why != Retiring {
+		proof = proven(v, m, Backed(&v.Config, m.Removed), now)
+		withheld, at = proof.withheld, proof.at
+		if proof.ask {
+			p.Ask = append(p.Ask, i)
+		}
+	}
 	p.wakeAt(at)
 	if withheld != NoReason {
 		memo.Reason = withheld
@@ -194,6 +216,7 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = memo
 	if why != NoReason {
 		p.propose(v, i, Bring, why, withheld)
+		p.Proposals[len(p.Proposals)-1].ProvenUntil = proof.until
 	}
 }
 
@@ -206,11 +229,13 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	cfg := &v.Config
 	at = health.Never
 	switch {
+	case m.Gone: // there is nothing to bring back
+		return NoReason, NoReason, at
 	case o.Retiring && m.Ours:
 		why = Retiring
 	case m.Asked && m.Ours:
 		why = Operator
-	case m.Gone:
+	case m.draining():
 		return NoReason, NoReason, at
 	case st == Waiting && m.Last == health.Pass:
 		why = FirstPass
@@ -222,7 +247,6 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		return NoReason, NoReason, at
 	}
 	backoff := Backed(cfg, m.Removed)
-	asked := why == Operator || why == Retiring
 	switch {
 	case cfg.Mode == ModeOff:
 		withheld = Off
@@ -230,15 +254,14 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		withheld = Frozen
 	case o.Has(Stopping):
 		withheld = Stopping
+	case o.Has(Standby):
+		withheld = Standby
 	case m.Busy:
 		withheld = Busy
 	case now < m.NotUntil:
 		withheld, at = CallFailed, m.NotUntil
 	case why == Recovered && now < m.LastRemoved.Add(backoff):
 		withheld, at = Backoff, m.LastRemoved.Add(backoff)
-	case !asked && m.Ours && v.Quarantine && cfg.RestoreUnproven > 0 &&
-		now > m.OutSince.Add(max(cfg.RestoreUnproven, backoff)):
-		withheld = RestoreUnproven
 	}
 	return why, withheld, at
 }

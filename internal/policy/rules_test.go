@@ -51,6 +51,8 @@ func TestEachRule(t *testing.T) {
 		{Unsynced, gate(Unsynced)},
 		{Unsynced, view(func(v *ServiceView) { v.Listed = false })},
 		{Stale, view(func(v *ServiceView) { v.Stale = true })},
+		{Standby, gate(Standby)},
+		{NoQuorum, gate(NoQuorum)},
 		{LostJournal, gate(LostJournal)},
 		{Frozen, gate(Frozen)},
 		{Thawing, gate(Thawing)},
@@ -64,6 +66,8 @@ func TestEachRule(t *testing.T) {
 		{ForeignOut, member(func(m *Member) { m.Foreign = true })},
 		{OwnerAnswered, member(func(m *Member) { m.Yield = later })},
 		{Contended, member(func(m *Member) { m.Contended = later })},
+		{OwnerWrites, view(func(v *ServiceView) { v.OwnerWrites = true })},
+		{Deploying, view(func(v *ServiceView) { v.Deploying = true })},
 		{CallFailed, member(func(m *Member) { m.NotUntil = later })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.NotProbeable })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.AddressRefused })},
@@ -173,10 +177,11 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("a newcomer: %+v", ds)
 	}
 	for name, change := range map[string]func(*ServiceView){
-		"after one failure":    func(v *ServiceView) { v.Members[0].Fails = 1 },
-		"on silence":           func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
-		"that is trusted":      func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
-		"that was here before": func(v *ServiceView) { v.Members[0].New = false },
+		"after one failure":     func(v *ServiceView) { v.Members[0].Fails = 1 },
+		"on silence":            func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
+		"that is trusted":       func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
+		"that was here before":  func(v *ServiceView) { v.Members[0].New = false },
+		"that passes elsewhere": func(v *ServiceView) { v.Members[0].Vouched = true },
 	} {
 		v := service(newcomers(1, 4)...)
 		change(&v)

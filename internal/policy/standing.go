@@ -56,6 +56,8 @@ type Proposal struct {
 	Withheld Reason       // the first rule that withholds it already; empty: Admit decides
 	Tie      uint64
 
+	ProvenUntil health.Instant // Bring: the owner's word that it rests on holds until then; 0: it rests on none (rule 15)
+
 	Counts Counts // of the service, before this proposal
 	Config *Config
 }

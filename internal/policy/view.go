@@ -14,11 +14,12 @@ type Member struct {
 
 	// What the checkers saw.
 
+	Status    health.Status  // of this checker
 	Verdict   health.Status  // of the checkers together
+	Vouched   bool           // another checker says that it is healthy
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
-	Gone      bool // the owner says that it has stopped
-	Fails     int  // current failure run
+	Fails     int // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
 	PassSince health.Instant
@@ -29,16 +30,27 @@ type Member struct {
 	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
 
+	// What its owners say; nothing where they are silent.
+
+	Gone          bool           // it has stopped for good
+	OwnerDraining bool           // it is stopping, or about to
+	OwnerStarting bool           // it is not meant to serve yet
+	RunningAt     health.Instant // when it was said last that it is meant to run, and runs
+	Deployment    string         // the deployment that it belongs to
+	AskedAt       health.Instant // when its owner was asked last …
+	Answered      bool           // … and answered since
+
 	// What the registry and the journal say.
 
-	Registry health.Status // as the registry says
-	Foreign  bool          // UNHEALTHY in the registry, and not because of us
-	Other    bool          // of another account: counts, is never written
-	InitDown bool          // UNHEALTHY since its registration, and never passed
-	Ours     bool          // an open entry says that it is out because of us
-	OutFor   Reason        // … and why
-	OutSince health.Instant
-	HeldOut  bool // out by admission
+	Registry   health.Status // as the registry says
+	Foreign    bool          // UNHEALTHY in the registry, and not because of us
+	Other      bool          // of another account: counts, is never written
+	InitDown   bool          // UNHEALTHY since its registration, and never passed
+	Ours       bool          // an open entry says that it is out because of us
+	OutFor     Reason        // why it is out, or is being removed
+	OutSince   health.Instant
+	HeldOut    bool           // out by admission
+	RestoredAt health.Instant // when we registered it again, where the record is ours still
 
 	// What is under way.
 
@@ -76,10 +88,16 @@ func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
 }
 
-// class of the evidence against it.
-func (m *Member) class() health.Class {
-	if m.Gone {
+// draining reports whether it said, or its owner did, that it is about to stop.
+func (m *Member) draining() bool { return m.OwnerDraining }
+
+// class of the evidence for taking it out because of why.
+func (m *Member) class(why Reason) health.Class {
+	switch {
+	case m.Gone || why == UndoResurrection:
 		return health.Gone
+	case why == Draining:
+		return health.Hard
 	}
 	return m.Cause.Class()
 }
@@ -98,6 +116,10 @@ type ServiceView struct {
 	Blocked    Reason // the service has no lever, or may not use it
 	Desired    int    // how many instances its owner wants; 0 where unknown
 	Ghosts     int    // removed by us in the last 10 min and gone since, not returned (rule 5)
+
+	Owned       bool // an owner speaks of its instances
+	Deploying   bool // more than one of the owner's deployments is alive (rule 17)
+	OwnerWrites bool // the owner sets its custom health statuses itself
 
 	Listed bool // completely, since the start
 	Stale  bool
@@ -119,6 +141,7 @@ const (
 type Counts struct {
 	N        int // the denominator (rule 5)
 	Out      int // of N
+	Draining int // of Out: in, and about to stop
 	Ever     int // ever passed, quarantined ones included
 	Passing  int // of Ever, by latest observation
 	Fails    int // latest observation failed, of all
@@ -132,8 +155,15 @@ func Count(v *ServiceView) Counts {
 	for i := range v.Members {
 		m := &v.Members[i]
 		c.N++
-		if m.isOut() {
+		switch {
+		case m.isOut():
 			c.Out++
+		case m.draining():
+			c.Out++
+			c.Draining++
+		}
+		if m.Gone { // that it fails is explained, and that it passes proves nothing
+			continue
 		}
 		if m.Ever {
 			c.Ever++
@@ -152,6 +182,15 @@ func Count(v *ServiceView) Counts {
 	c.Out += v.Ghosts
 	c.PastLine = pastLine(c.Passing, c.Ever, v.Config.FailOpen)
 	return c
+}
+
+// away is how many are out, for a removal because of why: those that are about
+// to stop count against everybody but their own kind, or none of them could go.
+func (c Counts) away(why Reason) int {
+	if why == Draining {
+		return c.Out - c.Draining
+	}
+	return c.Out
 }
 
 // pastLine is the fail-open line (rule 6). Where nobody ever passed there is

@@ -65,7 +65,7 @@ func (w *Warden) learnFreeze() {
 	if w.frozen.until > w.now {
 		f.Until = w.wall(w.frozen.until)
 	}
-	w.emit(Learn{Memory{Freeze: &f}})
+	w.learn(Memory{Freeze: &f})
 }
 
 // keepFreeze lets a freeze run out, with an alarm before.

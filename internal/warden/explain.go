@@ -30,9 +30,7 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 		Recent: st.Recent(20), LastDetail: sl.detail, LastProbe: w.wall(st.LastAt), Verdict: verdict.Status,
 		Attributes: sl.attrs, N: c.N, OutCount: c.Out, Passing: c.Passing, Ever: c.Ever,
 	}
-	for _, vote := range w.votes(i) {
-		e.Votes = append(e.Votes, ExplainedVote{Checker: vote.Vantage.Checker, Zone: vote.Vantage.Zone, Status: vote.Status})
-	}
+	e.Votes = w.explainVotes(i)
 	for k, at := range s.members {
 		if at != i {
 			continue

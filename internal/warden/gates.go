@@ -22,6 +22,7 @@ func (w *Warden) assess() {
 		Loaded: w.loaded, Synced: w.synced, LostJournal: w.lost,
 		Frozen: w.frozen.until > w.now, Thawing: w.thaw.active, Stopping: w.stopping, Retiring: w.retiring,
 		WarmSince: w.warmSince, Doubt: w.doubt, DoubtUntil: w.doubted,
+		Standby: w.several() && !w.loaded, Accusers: w.accusers(), Quorum: w.needs(),
 		Targets: w.targets, Failing: w.failing, Onsets: w.onsets,
 	}, w.cfg.Fleet, w.now)
 	if w.outlook.DoubtUntil > w.doubted {
@@ -70,12 +71,14 @@ func (w *Warden) restart(s *service) {
 		w.states[i] = health.Restart(w.states[i])
 		w.slots[i].memo.Holding = 0
 	}
+	w.cast.all = true
 	w.mark(s)
 }
 
 // rewarm begins the warm-up of everything anew (rule 10).
 func (w *Warden) rewarm(why string) {
 	w.warmSince = w.now
+	w.cast.all = true
 	for i := range w.slots {
 		if w.slots[i].used {
 			w.states[i] = health.Rewarm(w.states[i])
@@ -106,6 +109,7 @@ func (w *Warden) keep() {
 	if !w.configured {
 		return
 	}
+	w.keepVantages()
 	w.keepFreeze()
 	w.keepThaw()
 	w.assess()
@@ -134,6 +138,8 @@ func (w *Warden) keepService(s *service) {
 		w.mark(s)
 	}
 	w.keepWarm(s)
+	w.keepWords(s)
+	w.keepOut(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {

@@ -61,6 +61,9 @@ func (w *Warden) propose(s *service) []policy.Proposal {
 		s.drill = policy.DrillDone // observe: nothing to prove, nothing is written
 		w.mark(s)
 	}
+	for _, k := range plan.Ask {
+		w.ask(s, s.members[k])
+	}
 	return plan.Proposals
 }
 
@@ -112,8 +115,9 @@ func (w *Warden) view(s *service) policy.ServiceView {
 	return policy.ServiceView{
 		Index: s.index, Members: w.scratch, Config: s.cfg.Policy,
 		Fall: s.cfg.Check.Fall, Interval: s.cfg.Check.Interval, Grace: s.cfg.Check.Grace,
-		Quarantine: s.lever == lever.Quarantine, Blocked: s.blocked, Ghosts: len(s.ghosts),
+		Quarantine: s.lever == lever.Quarantine, Blocked: s.lacks(), Ghosts: len(s.ghosts),
 		Listed: s.listed != 0 && !s.hollow, Stale: s.stale, Armed: s.armed, Drill: s.drill,
+		Owned: s.owned.speaks, Desired: s.owned.desired, Deploying: s.owned.deploying, OwnerWrites: s.owned.writes,
 	}
 }
 
@@ -123,7 +127,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	w.recent(sl)
 	m := policy.Member{
 		Target: w.handle(i), Tie: sl.hash,
-		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
+		Status: st.Status, Verdict: verdict.Status, Vouched: w.vouched(i), Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
 		Probes: int(st.Probes), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
@@ -137,12 +141,16 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	if e := sl.entry; e != nil && e.IsOut() {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
 	}
+	w.judged(sl, &m)
 	if j := sl.job; j != nil {
 		m.Removing = j.Goal == lever.ToOut
 		m.Returning = j.Goal == lever.ToIn
 		m.Busy = !m.Removing && !m.Returning
 		m.Pending = j.Pending()
 		m.HeldOut = m.HeldOut || j.Entry.Waiting
+		if m.Removing {
+			m.OutFor = j.Entry.Reason
+		}
 	}
 	down := sl.registry == health.Unhealthy && sl.registered && !m.Ours && !m.Removing
 	if down && s.lever == lever.CustomStatus {
@@ -150,11 +158,6 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		m.Foreign = !m.InitDown && !m.Returning
 	}
 	return m
-}
-
-// votes are the votes on a target: this process is the only vantage.
-func (w *Warden) votes(i int) []quorum.Vote {
-	return []quorum.Vote{{Vantage: w.cfg.Vantage, Status: w.states[i].Status, At: w.states[i].LastAt}}
 }
 
 // decide carries out a decision, and records it where it is news.
@@ -252,4 +255,7 @@ func (w *Warden) bring(s *service, i int, d policy.Decision) {
 		e = *sl.entry
 	}
 	w.begin(s, i, lever.ToIn, e, d.Why)
+	if j := sl.job; j != nil {
+		j.Job = j.Job.Within(d.ProvenUntil)
+	}
 }

@@ -25,6 +25,7 @@ func (w *Warden) observe(o health.Observation) {
 		sl.detail = o.Detail
 	}
 	w.countFailing(i, before, o)
+	w.reconsider(i)
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}

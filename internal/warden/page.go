@@ -85,7 +85,7 @@ func (w *Warden) draw(s *service) *ServicePage {
 	v := w.view(s)
 	c := policy.Count(&v)
 	p := &ServicePage{
-		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.blocked,
+		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.lacks(),
 		HealthCheck: s.found.HealthCheck, Check: CheckLine(s.cfg.Check), CheckArmed: s.armed,
 		Listed: w.wall(s.listed), Gates: w.serviceGates(s), N: c.N, OutCount: c.Out,
 		Ever: c.Ever, PastLine: c.PastLine, Instances: make([]InstanceLine, 0, len(s.members)),
@@ -125,7 +125,9 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 			out = append(out, r)
 		}
 	}
-	gate(s.blocked != policy.NoReason, s.blocked)
+	gate(s.lacks() != policy.NoReason, s.lacks())
+	gate(s.owned.writes, policy.OwnerWrites)
+	gate(s.owned.deploying, policy.Deploying)
 	gate(s.listed == 0 || s.hollow && len(s.members) > 0, policy.Unsynced)
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)

@@ -102,10 +102,14 @@ type Explanation struct {
 	Ever        int
 }
 
-// ExplainedVote is one vantage's vote.
+// ExplainedVote is one vantage's vote, our own first.
 type ExplainedVote struct {
 	Checker, Zone string
 	Status        health.Status
+	Last          health.Outcome // its latest observation
+	Cause         health.Cause
+	Abstains      bool // it doubts itself: its accusations do not count
+	Heard         bool // lately and completely: otherwise it has no vote
 }
 
 // ExplainedRule is what one rule says of removing the instance now.

@@ -38,6 +38,11 @@ type service struct {
 	drillUntil health.Instant // DrillBad ends here
 	ghosts     []health.Instant
 
+	owners []owner        // what each source says of it
+	heard  health.Instant // the latest word of an owner, on it or an instance of it
+	owned  ownership      // as last looked at
+	lapse  health.Instant // when the next word on an instance may lapse
+
 	counts policy.Counts
 	wake   health.Instant
 	dirty  bool
@@ -79,6 +84,12 @@ type slot struct {
 	yield    health.Instant
 	contend  health.Instant
 	flips    []health.Instant // status changes that are not ours
+
+	words    []word              // what each owner says
+	told     health.EvidenceKind // the word that was recorded last
+	askedAt  health.Instant      // when its owner was asked last
+	restored health.Instant      // when we registered it again
+	stuck    bool                // that it is out for long was recorded
 }
 
 // initDown reports whether it was registered with AWS_INIT_HEALTH_STATUS=
@@ -117,6 +128,7 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 	s.members = slices.Insert(s.members, at, i)
 	s.byID[inst] = i
 	w.recall(s, i)
+	w.greet(s, i)
 	return i
 }
 
@@ -131,6 +143,8 @@ func (w *Warden) dropSlot(s *service, i int) {
 	sl := &w.slots[i]
 	w.unwatch(i)
 	w.setFailing(i, false)
+	w.takeBack(i)
+	w.part(s, i)
 	if at, ok := w.search(s, sl.inst); ok {
 		s.members = slices.Delete(s.members, at, at+1)
 	}
@@ -178,7 +192,7 @@ func (w *Warden) service(found ServiceFound) *service {
 	if index == len(w.services) {
 		w.services = append(w.services, nil)
 	}
-	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never}
+	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never, lapse: health.Never}
 	w.services[index] = s
 	w.byID[found.Service.ID] = index
 	w.settle(s)
@@ -228,6 +242,7 @@ func (w *Warden) watch(s *service, i int) {
 		w.unwatch(i)
 		w.setFailing(i, false)
 		w.states[i] = health.Unseen(w.states[i])
+		w.reconsider(i)
 		return
 	}
 	sl := &w.slots[i]

@@ -5,7 +5,8 @@ import (
 	"github.com/mapwarden/mapwarden/internal/quorum"
 )
 
-// TargetVote is one vantage's word on one target.
+// TargetVote is one vantage's word on one target. One without Status, Last and
+// Cause takes back what was said before.
 type TargetVote struct {
 	Service, Instance string         // ids
 	Incarnation       uint64         // Incarnation.Hash: a vote on another incarnation counts for nothing
@@ -27,14 +28,27 @@ type Voted struct {
 	Votes    []TargetVote
 }
 
+// VotesAsked says that another vantage lacks some of our votes: all of them are
+// cast anew.
+type VotesAsked struct{}
+
 // Cast gives this vantage's votes to the others: those that changed, or all.
-// The shell numbers and sends them, and repeats the latest Abstains at least
-// once a second. With one vantage nothing is cast.
+// The shell numbers each Cast with the next Seq and sends it to every other
+// vantage; the first of a process is a Full one. A lost one is noticed by its
+// gap. Where nothing was cast for a second, the shell sends a message without
+// votes under the next Seq, with the latest Abstains: silence of three
+// intervals is the loss of a vantage. With one vantage nothing is cast.
 type Cast struct {
 	Abstains bool
 	Full     bool
 	Votes    []TargetVote
 }
 
-func (Voted) event() {}
-func (Cast) effect() {}
+// AskVotes asks another vantage for all of its votes, because some were missed:
+// its shell gives its mind a VotesAsked. It is repeated while they do not come.
+type AskVotes struct{ Of quorum.Vantage }
+
+func (Voted) event()      {}
+func (VotesAsked) event() {}
+func (Cast) effect()      {}
+func (AskVotes) effect()  {}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
+	"github.com/mapwarden/mapwarden/internal/quorum"
 )
 
 // housekeeping is how often what changes by time alone is looked at.
@@ -61,6 +62,12 @@ type Warden struct {
 
 	known memory // what earlier processes learnt
 
+	peers      []*peer // other vantages, by name
+	cast       casting
+	tally      []quorum.Vote
+	looks      int // at once, until looksUntil
+	looksUntil health.Instant
+
 	dirty    []int // services to judge
 	nextKeep health.Instant
 	wake     health.Instant // the latest Wake that was asked for
@@ -98,6 +105,7 @@ func (w *Warden) Handle(now health.Instant, events []Event) []Effect {
 		w.assess()
 	}
 	w.judge()
+	w.castVotes()
 	w.askWake()
 	return w.effects
 }
@@ -119,6 +127,14 @@ func (w *Warden) take(e Event) {
 		for i := range e.Observations {
 			w.observe(e.Observations[i])
 		}
+	case Voted:
+		w.voted(e)
+	case VotesAsked:
+		w.cast.full = true
+	case Evidenced:
+		w.evidenced(e)
+	case ServiceOwned:
+		w.serviceOwned(e)
 	case Doubted:
 		w.doubtSelf(e.Doubt)
 	case Called:

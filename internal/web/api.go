@@ -127,9 +127,13 @@ type Explanation struct {
 
 // Vote is what one vantage says.
 type Vote struct {
-	Checker string `json:"checker"`
-	Zone    string `json:"zone,omitempty"`
-	Status  string `json:"status"`
+	Checker  string `json:"checker"`
+	Zone     string `json:"zone,omitempty"`
+	Status   string `json:"status"`
+	Latest   string `json:"latest"` // outcome of its latest probe …
+	Cause    string `json:"cause,omitempty"`
+	Abstains bool   `json:"abstains"` // it doubts itself: its accusations do not count
+	Heard    bool   `json:"heard"`    // lately and completely; otherwise it has no vote
 }
 
 // Rule is what one safety rule says of removing the instance now.
@@ -190,6 +194,9 @@ type Record struct {
 	Fails  int    `json:"fails,omitempty"`
 	Fall   int    `json:"fall,omitempty"`
 	Detail string `json:"detail,omitempty"`
+
+	Evidence string `json:"evidence,omitempty"`
+	Source   string `json:"source,omitempty"`
 
 	Passing int `json:"passing"`
 	Ever    int `json:"ever"`

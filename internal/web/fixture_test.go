@@ -213,7 +213,7 @@ func told() warden.Explanation {
 		Fails: 76, Fall: 4, Rise: 2, EverPassed: true,
 		Recent:     append(slices.Repeat([]health.Outcome{health.Fail}, 14), health.Indeterminate, health.Fail, health.Pass, health.Pass, health.Pass, health.Pass),
 		LastDetail: "connect 10.8.0.4:8080: connection refused", LastProbe: ago(2 * time.Second), Verdict: health.Unhealthy,
-		Votes: []warden.ExplainedVote{{Checker: "mapwarden-1", Zone: "eu-west-1a", Status: health.Unhealthy}},
+		Votes: []warden.ExplainedVote{{Checker: "mapwarden-1", Zone: "eu-west-1a", Status: health.Unhealthy, Last: health.Fail, Cause: health.Refused, Heard: true}},
 		Rules: []warden.ExplainedRule{
 			{Rule: 1, Reason: policy.Unsynced, Says: "the registry was read completely since the start"},
 			{Rule: 2, Reason: policy.SelfDoubt, Says: "the checker does not doubt itself"},

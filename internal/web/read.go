@@ -206,7 +206,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	answer(w, Records{Records: append([]Record{}, records...)})
 }
 
-var recordKinds = []warden.RecordKind{warden.DecisionRecord, warden.ActuationRecord, warden.TransitionRecord, warden.FleetRecord, warden.CommandRecord}
+var recordKinds = []warden.RecordKind{warden.DecisionRecord, warden.ActuationRecord, warden.TransitionRecord, warden.FleetRecord, warden.CommandRecord, warden.EvidenceRecord}
 
 func historyQuery(r *http.Request, now time.Time) (HistoryQuery, error) {
 	v := r.URL.Query()

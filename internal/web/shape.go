@@ -141,7 +141,11 @@ func explanationOf(x warden.Explanation) Explanation {
 		out.Recent = append(out.Recent, o.String())
 	}
 	for _, v := range x.Votes {
-		out.Votes = append(out.Votes, Vote{Checker: v.Checker, Zone: v.Zone, Status: v.Status.String()})
+		vote := Vote{Checker: v.Checker, Zone: v.Zone, Status: v.Status.String(), Latest: v.Last.String(), Abstains: v.Abstains, Heard: v.Heard}
+		if v.Cause != health.NoCause {
+			vote.Cause = v.Cause.String()
+		}
+		out.Votes = append(out.Votes, vote)
 	}
 	for _, r := range x.Rules {
 		out.Rules = append(out.Rules, Rule(r))
@@ -184,6 +188,9 @@ func RecordOf(r warden.Record) Record {
 	}
 	if r.Lever != lever.None {
 		out.Lever = r.Lever.String()
+	}
+	if r.Kind == warden.EvidenceRecord {
+		out.Evidence, out.Source = r.Evidence.String(), r.Source
 	}
 	if r.Kind == warden.TransitionRecord || r.From != r.To {
 		out.From, out.To = r.From.String(), r.To.String()

@@ -1,0 +1,203 @@
+package fleetsim
+
+import (
+	"time"
+
+	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/warden"
+)
+
+// sight is what one process was shown of one instance.
+type sight struct {
+	inc     health.Incarnation
+	last    health.Outcome
+	lastAt  time.Duration
+	run     int           // failures in a row, whatever the mind makes of them
+	since   time.Duration // when the first of them began
+	fallAt  time.Duration // when the run became as long as the check's fall
+	hard    bool          // refused or reset in this run
+	ever    bool
+	probes  int
+	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
+}
+
+// known is what one process was shown of one service.
+type known struct {
+	ids    map[string]bool // of its latest complete listing
+	ever   map[string]bool // of all of them
+	listed bool
+	at     time.Duration
+}
+
+// eye is the judge's own note of what one process was shown. It knows the
+// numbers of the configuration and calls none of the code under test.
+type eye struct {
+	p *process
+	j *judge
+
+	sights   map[key]*sight // looked up only
+	known    map[string]*known
+	services bool // they were listed completely
+	doubt    time.Duration
+	frozen   time.Duration // until
+	stopping bool
+	retiring bool
+	wall     int64 // of the latest Clock, minus the monotonic time
+	onsets   []time.Duration
+	removals []removal
+	heard    heard // from owners
+
+	second time.Duration // in which ticks are counted
+	ticks  int
+}
+
+func newEye(p *process) *eye {
+	j := p.c.s.judge
+	j.fairFrom = p.c.s.now
+	return &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
+}
+
+func (y *eye) now() time.Duration { return y.j.s.now }
+
+func (y *eye) fail(format string, args ...any) { y.j.fail(format, args...) }
+
+// mostTicks is how many Ticks a mind may reasonably ask for in a second.
+const mostTicks = 200
+
+// woken counts Ticks: a mind that asks for one after the other burns a core.
+func (y *eye) woken() {
+	if second := y.now().Truncate(time.Second); second != y.second {
+		y.second, y.ticks = second, 0
+	}
+	if y.ticks++; y.ticks == mostTicks {
+		y.fail("the mind asked to be woken %d times within a second", mostTicks)
+	}
+}
+
+func (y *eye) sight(k key) *sight {
+	x := y.sights[k]
+	if x == nil {
+		x = &sight{}
+		y.sights[k] = x
+	}
+	return x
+}
+
+// told takes note of what the mind is about to be told.
+func (y *eye) told(e warden.Event) {
+	switch e := e.(type) {
+	case warden.Clock:
+		base := e.Wall - int64(y.p.instant())
+		if d := time.Duration(base - y.wall); y.wall != 0 && (d > time.Second || d < -time.Second) {
+			y.doubts()
+		}
+		y.wall = base
+	case warden.Loaded:
+		if f := e.Memory.Freeze; f != nil {
+			y.frozen = y.now() + time.Duration(f.Until-y.p.clock().Wall)
+		}
+	case warden.ServicesListed:
+		y.services = y.services || e.Complete
+	case warden.InstancesListed:
+		y.listed(e)
+	case warden.Observed:
+		for _, o := range e.Observations {
+			y.observed(o)
+		}
+	case warden.Evidenced:
+		y.heard.evidence(y.p, e)
+	case warden.ServiceOwned:
+		y.heard.owned(y.p, e)
+	case warden.RestoreAsked:
+		y.heard.all = y.heard.all || e.All
+		y.heard.asked[key{e.Service, e.Instance}] = true
+	case warden.Doubted:
+		y.doubts()
+	case warden.Freeze:
+		if e.For == 0 {
+			e.For = time.Hour
+		}
+		y.frozen = y.now() + min(e.For, 72*time.Hour)
+	case warden.Unfreeze:
+		y.frozen = 0
+	case warden.Stopping:
+		y.stopping = true
+	case warden.Retire:
+		y.retiring = true
+	}
+}
+
+func (y *eye) doubts() { y.doubt = y.now() + y.j.s.story.Settings.Fleet.Abstain }
+
+func (y *eye) listed(e warden.InstancesListed) {
+	if !e.Complete {
+		return
+	}
+	k := y.known[e.Service]
+	if k == nil {
+		k = &known{ever: map[string]bool{}}
+		y.known[e.Service] = k
+	}
+	k.listed, k.at = true, y.now()
+	k.ids = make(map[string]bool, len(e.Instances))
+	for _, f := range e.Instances {
+		k.ids[f.ID], k.ever[f.ID] = true, true
+		x := y.sight(key{e.Service, f.ID})
+		if f.Status == health.Unhealthy && y.j.s.store.entry(e.Service, f.ID) == nil {
+			x.foreign++
+		} else {
+			x.foreign = 0
+		}
+		addr, port := health.Endpoint(f.Attributes)
+		inc := health.Incarnation{Service: e.Service, Instance: f.ID, Addr: addr, Port: port}
+		if y.j.s.store.entry(e.Service, f.ID) == nil && x.inc != inc {
+			*x = sight{inc: inc, foreign: x.foreign}
+		}
+	}
+}
+
+func (y *eye) observed(o health.Observation) {
+	slot := y.p.engine.live(o.Target)
+	if slot == nil {
+		return
+	}
+	t := &slot.target
+	x := y.sight(key{t.Service.ID, t.Instance})
+	if x.inc.Addr != t.Addr || x.inc.Port != t.Port {
+		*x = sight{inc: health.Incarnation{Service: t.Service.ID, Instance: t.Instance, Addr: t.Addr, Port: t.Port}}
+	}
+	before := x.last
+	x.last, x.lastAt = o.Outcome, y.now()
+	switch o.Outcome {
+	case health.Pass:
+		x.run, x.fallAt, x.hard, x.ever = 0, 0, false, true
+		x.probes++
+	case health.Fail:
+		if x.run++; x.run == 1 {
+			x.since = y.p.when(o.Start)
+		}
+		x.probes++
+		x.hard = x.hard || o.Cause == health.Refused || o.Cause == health.Reset
+		if x.run == t.Check.Fall {
+			x.fallAt = y.now()
+		}
+		if before == health.Pass && o.Cause.ProvesReach() {
+			y.onsets = append(y.onsets, y.now())
+			y.mass()
+		}
+	}
+}
+
+// mass is the part of the mass rule that counts targets alone.
+func (y *eye) mass() {
+	f := &y.j.s.story.Settings.Fleet
+	n := 0
+	for _, at := range y.onsets {
+		if at > y.now()-f.MassWindow {
+			n++
+		}
+	}
+	if watched := len(y.sights); n >= f.MassLeast && float64(n)*100 > f.MassPercent*float64(watched) {
+		y.doubts()
+	}
+}
