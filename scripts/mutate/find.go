@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"go/types"
 	"strings"
+	"unicode"
 )
 
 // finder walks one file and notes what can be changed.
@@ -130,12 +131,24 @@ func (w *finder) visit(n ast.Node) bool {
 // replace notes a mutant that stands in the place of an expression.
 func (w *finder) replace(e ast.Expr, t types.Type, text, what string) {
 	kind := w.typeName(w.f, t)
-	if kind == "" {
+	if kind == "" || w.shadowed(e.Pos(), kind) {
 		return
 	}
 	x := w.f.edits.at(w.offset(e.Pos()), w.offset(e.End()), expression)
 	x.kind = kind
 	x.forms = append(x.forms, form{w.mutant(e.Pos(), what), text})
+}
+
+// shadowed reports whether a name in the type means something else at pos.
+func (w *finder) shadowed(pos token.Pos, kind string) bool {
+	names := strings.FieldsFunc(kind, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, name := range names {
+		_, o := w.pkg.Scope().Innermost(pos).LookupParent(name, pos)
+		if _, is := o.(*types.Var); is {
+			return true
+		}
+	}
+	return false
 }
 
 // becomes replaces an expression by another one, and is called that.

@@ -21,7 +21,6 @@ type stage struct {
 	dir   string // of the package
 	quick bool   // next to no random tests: most mutants die here, in no time
 	run   string // which tests; "" is all
-	env   []string
 	file  string
 	flags []string
 
@@ -34,7 +33,6 @@ type stage struct {
 var after = []stage{
 	{name: "stories", dir: "internal/fleetsim", run: "^TestStories$"},
 	{name: "warden", dir: "internal/warden"},
-	{name: "simulator", dir: "internal/fleetsim", env: []string{"MAPWARDEN_SEEDS=20"}},
 }
 
 type suite struct {
@@ -152,7 +150,7 @@ func (s *stage) play(ctx context.Context, id int, limit time.Duration) (failed b
 	args := append([]string{"-c", `ulimit -v 6000000 2>/dev/null; exec "$0" "$@"`, s.file}, s.flags...)
 	cmd := exec.CommandContext(limited, "sh", args...)
 	cmd.Dir = s.dir
-	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), append(s.env, fmt.Sprintf("%s=%d", variable, id))...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", fmt.Sprintf("%s=%d", variable, id))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err = cmd.Run()
