@@ -47,6 +47,9 @@ func TestWhatRulesApplyTo(t *testing.T) {
 	for _, r := range Restarting() {
 		restarting[r] = true
 	}
+	if restarting[NoReason] || len(restarting) != len(gates) {
+		t.Errorf("%d reasons of %d rules: %v", len(restarting), len(gates), Restarting())
+	}
 	for i := range rules {
 		r := &rules[i]
 		w, ok := want[r.reason]

@@ -275,6 +275,26 @@ func TestAccusersOfTwoZones(t *testing.T) {
 	}
 }
 
+func TestNeedsOfEachKind(t *testing.T) {
+	for _, c := range []struct {
+		rule quorum.Rule
+		want int
+	}{
+		{quorum.Rule{}, 1},
+		{quorum.Rule{Count: 3}, 2},
+		{quorum.Rule{Count: 4}, 3},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3}, 1},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3, N: 2}, 2},
+		{quorum.Rule{Kind: quorum.Share, Count: 16, Percent: 18}, 14},
+		{quorum.Rule{Kind: quorum.Share, Count: 3, Percent: 33}, 3},
+		{quorum.Rule{Kind: quorum.Share, Count: 100, Percent: 50}, 50},
+	} {
+		if got := c.rule.Needs(); got != c.want {
+			t.Errorf("%+v needs %d, want %d", c.rule, got, c.want)
+		}
+	}
+}
+
 // TestNeeds: one accuser fewer is never enough.
 func TestNeeds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
