@@ -148,7 +148,7 @@ func (c *checker) perform(p *process, call lever.Call) (r lever.Result, late tim
 		if call.Op <= lever.Wait {
 			return lever.Result{Op: call.Op}, 0
 		}
-		r = s.store.store(call)
+		r = s.store.wrote(p, call)
 		s.judge.journalled(p, call.Service.ID)
 		return r, 0
 	}
@@ -182,7 +182,7 @@ func (c *checker) reach(p *process, call lever.Call) lever.Result {
 		return r
 	}
 	if call.Op.Writes() {
-		s.judge.writes(svc, call)
+		s.judge.writes(p, svc, call)
 	}
 	var op *operation
 	switch call.Op {

@@ -78,18 +78,38 @@ func (c *clients) settleAll() {
 
 // failing is the share of requests that fail over some records.
 func (c *clients) failing(svc *service, some records, filtered bool) float64 {
-	n, bad := 0, 0.0
+	n, bad, fast, slow := 0, 0.0, 0, 0
 	for _, x := range some {
 		if filtered && !svc.discovered(x) {
 			continue
 		}
 		n++
-		bad += c.faults(x)
+		f := c.faults(x)
+		bad += f
+		switch {
+		case f < 1:
+		case c.s.fleet.silent(x.id):
+			slow++
+		default:
+			fast++
+		}
 	}
-	if n == 0 {
+	switch {
+	case n == 0:
 		return 1
+	case n > 1 && c.s.story.Services[svc.index].LeastRequest:
+		return leastRequest(n, fast, slow) + (bad-float64(fast+slow))/float64(n)
 	}
 	return bad / float64(n)
+}
+
+// leastRequest is the share of requests that fail where clients take the less
+// busy one of two that they draw: who fails fast is idle and wins every draw,
+// who never answers loses all but those against its like.
+func leastRequest(n, fast, slow int) float64 {
+	pairs := float64(n * (n - 1))
+	withoutFast := float64((n - fast) * (n - fast - 1))
+	return 1 - withoutFast/pairs + float64(slow*(slow-1))/pairs
 }
 
 func (c *clients) faults(x *record) float64 {

@@ -16,6 +16,7 @@ type sight struct {
 	since   time.Duration // when the first of them began
 	fallAt  time.Duration // when the run became as long as the check's fall
 	hard    bool          // refused or reset in this run
+	accused time.Duration // when it last failed as often in a row as the check's fall
 	ever    bool
 	probes  int
 	foreign int // listings in a row that show it UNHEALTHY without an entry of ours
@@ -54,7 +55,9 @@ type eye struct {
 func newEye(p *process) *eye {
 	j := p.c.s.judge
 	j.fairFrom = p.c.s.now
-	return &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
+	y := &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
+	j.eyes = append(j.eyes, y)
+	return y
 }
 
 func (y *eye) now() time.Duration { return y.j.s.now }
@@ -180,6 +183,9 @@ func (y *eye) observed(o health.Observation) {
 		x.hard = x.hard || o.Cause == health.Refused || o.Cause == health.Reset
 		if x.run == t.Check.Fall {
 			x.fallAt = y.now()
+		}
+		if x.run >= t.Check.Fall {
+			x.accused = y.now()
 		}
 		if before == health.Pass && o.Cause.ProvesReach() {
 			y.onsets = append(y.onsets, y.now())

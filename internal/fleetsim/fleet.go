@@ -123,6 +123,12 @@ func (f *fleet) later(w *workload, d time.Duration, do func()) {
 	})
 }
 
+// silent reports whether whoever asks a workload waits in vain.
+func (f *fleet) silent(id string) bool {
+	w := f.find(id)
+	return w == nil || w.mood == hanging || w.mood == vanished
+}
+
 // faults is the share of clients' requests that the workload fails.
 func (w *workload) faults() float64 {
 	if w.mood == serving {

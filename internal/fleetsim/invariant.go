@@ -31,6 +31,8 @@ func (y *eye) sends(c lever.Call) {
 	}
 	what := c.Op.String() + " of " + c.Instance
 	switch {
+	case !y.p.tenure.leads:
+		y.fail("%s by %s, which does not lead", what, y.p.c.name)
 	case cfg.Policy.Mode != policy.ModeEnforce:
 		y.fail("%s in mode %s", what, cfg.Policy.Mode)
 	case svc.other:
@@ -79,6 +81,8 @@ func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, 
 	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
 		y.fail("%s after %d failures", what, x.run)
 	case waiting:
+	case !y.j.quorum(key{svc.ID, id}, cfg):
+		y.fail("%s without a quorum of vantages that saw it fail", what)
 	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
 		y.fail("%s %s after the verdict, before its hold is over", what, held)
 	case y.now()-y.p.born < cfg.Policy.WarmUp:
@@ -196,6 +200,9 @@ func (y *eye) sums(svc *service, id string) sums {
 		}
 	}
 	c.n = max(len(ids), len(y.members(svc, true)))
+	if y.speaks(svc) {
+		c.n = max(c.n, y.heard.of[svc.ID].Desired)
+	}
 	return c
 }
 

@@ -17,6 +17,7 @@ type key [2]string
 type judge struct {
 	s        *sim
 	failures []string
+	eyes     []*eye // of all processes, in the order of their start
 
 	removals []removal // of all processes
 	phases   map[key]stay
@@ -24,6 +25,7 @@ type judge struct {
 	sent     map[key]bool    // the removing call of the open entry was made before
 	proven   map[string]bool // services in which a registration of ours succeeded
 	raced    map[key]bool    // its owner wrote while our own write was on its way
+	wrote    map[key]written
 	fairFrom time.Duration
 }
 
@@ -40,7 +42,7 @@ type stay struct {
 }
 
 func newJudge(s *sim) *judge {
-	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, proven: map[string]bool{}, sent: map[key]bool{}, raced: map[key]bool{}}
+	return &judge{s: s, phases: map[key]stay{}, accused: map[key]bool{}, proven: map[string]bool{}, sent: map[key]bool{}, raced: map[key]bool{}, wrote: map[key]written{}}
 }
 
 // most is how many failures are worth telling.

@@ -11,8 +11,9 @@ import (
 // there are several checkers, the lease of the one that leads.
 type store struct {
 	disk
-	lost  bool // the journal was thrown away
-	lease lease
+	lost   bool // the journal was thrown away
+	lease  lease
+	writes uint64 // to the journal
 }
 
 // lease is held by one process at a time; who holds it may write. It carries
@@ -37,6 +38,7 @@ type tenure struct {
 	until health.Instant // it leads until then, by its own clock
 	beats uint64         // as it saw them last …
 	since health.Instant // … first
+	knows uint64         // how many writes to the journal it has read or made
 }
 
 // alone makes the only checker of a story the leader for good.
@@ -83,6 +85,7 @@ func (p *process) ask() {
 	watched := p.tenure.beats
 	s.after(late+p.c.latency(lever.PutEntry), func() {
 		granted, beats := s.store.asked(p, wants, watched)
+		granted = granted && (!p.tenure.leads || p.tenure.knows == s.store.writes)
 		s.after(p.c.latency(lever.PutEntry), p.alive(func() { p.told(sent, granted, beats) }))
 	})
 }
@@ -112,7 +115,7 @@ func (p *process) told(sent health.Instant, granted bool, beats uint64) {
 		t.leads, t.until = true, sent.Add(p.c.s.story.Settings.Lease)
 		p.lead()
 	case t.leads:
-		p.c.s.line.note(p.c, "another holds the lease; the process ends")
+		p.c.s.line.note(p.c, "another leads, or wrote to the journal; the process ends")
 		p.c.kill(restartAfter)
 		return
 	case t.since == 0 || beats != t.beats:
@@ -128,7 +131,24 @@ func (p *process) lead() {
 		s.takeovers = append(s.takeovers, s.now-s.headless)
 		s.headless = 0
 	}
+	p.tenure.knows = s.store.writes
 	p.tell(p.clock(), s.store.loaded(s.store.lost))
+}
+
+// wrote carries out a process's write to the journal. Who meets what another
+// wrote meanwhile does not lead, whatever it believes.
+func (st *store) wrote(p *process, c lever.Call) lever.Result {
+	if p.tenure.until != health.Never && p.tenure.knows != st.writes {
+		p.c.s.line.note(p.c, "another wrote to the journal; the process ends")
+		p.c.kill(restartAfter)
+		return lever.Result{Op: c.Op, Entry: c.Entry, Fault: lever.Conflict, Message: "another wrote to the journal"}
+	}
+	r := st.store(c)
+	if r.Fault == lever.OK {
+		st.writes++
+		p.tenure.knows++
+	}
+	return r
 }
 
 // resign gives the lease back, as a process does that was asked to stop.

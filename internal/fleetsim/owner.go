@@ -59,7 +59,7 @@ func (s *sim) adopt(svc *service, n int) {
 func (w *owner) becomes(t *task, k health.EvidenceKind) {
 	t.state = k
 	w.s.line.owner("%s: %s", t.w.id, k)
-	w.voice.say(t.w.id, saying{kind: k, deployment: t.deployment})
+	w.voice.announce(t.w.id, saying{kind: k, deployment: t.deployment})
 }
 
 // speak says what became of the whole service.

@@ -123,7 +123,8 @@ func (p *parser) statement(w *words, text string) {
 	first := w.next("a statement")
 	switch verb := first.text; {
 	case verb == "expect":
-		p.story.expects = append(p.story.expects, expectation{at, w.line, text, parseExpect(w)})
+		here := w.took("here")
+		p.story.expects = append(p.story.expects, expectation{at, here, w.line, text, parseExpect(w)})
 	case actions[verb] != nil:
 		if !timed {
 			w.failAt(first.col, "%q needs a time: at 2m %s", verb, text)
@@ -335,6 +336,8 @@ func (p *parser) service(w *words) {
 			svc.OtherAccount = true
 		case key == "port" && value == "none":
 			svc.NoPort = true
+		case key == "clients" && value == "least-request":
+			svc.LeastRequest = true
 		case key == "owner" && value == "ecs":
 			svc.Owned = true
 		case key == "writes_health" && value == "yes":

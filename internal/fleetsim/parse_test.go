@@ -44,7 +44,7 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at 1m crash api\nrun 1m", `s:2:13: no service has an instance "api"`},
 		{head + "at 1m gray web-1 lots\nrun 1m", `s:2:18: "lots" is not a share like 20%`},
 		{head + "at 1m register api-1\nrun 1m", `s:2:16: "api-1" is not an instance of a service`},
-		{head + "at 1m register web-4 soon=yes\nrun 1m", `s:2:22: "soon=yes" is neither ready=DURATION, ready=never nor init=UNHEALTHY`},
+		{head + "at 1m register web-4 soon=yes\nrun 1m", `s:2:22: "soon=yes" is neither ready=DURATION, ready=never, init=UNHEALTHY nor at=INSTANCE`},
 		{head + "at 1m reregister web-1 port=1\nrun 1m", `s:2:24: "port=1" is neither address=new nor version=…`},
 		{head + "at 1m cut the-wire\nrun 1m", `s:2:11: "the-wire" is neither a subnet like 10.1.0.0/24 nor a zone of a service, registry, store or *`},
 		{head + "at 1m cut 10.1.0/24\nrun 1m", `s:2:11: "10.1.0/24" is not a subnet like 10.1.0.0/24`},

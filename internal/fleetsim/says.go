@@ -98,26 +98,15 @@ func (m *spokesman) speak() {
 	}
 }
 
-// say changes its word on an instance, and tells everybody.
-func (m *spokesman) say(id string, y saying) {
-	old := m.words[id]
-	if y.deployment == "" {
-		y.deployment = old.deployment
-	}
-	if y.version == 0 {
-		y.version = old.version + 1
-	}
-	if y.version > old.version {
-		m.s.clients.settle(m.svc)
-		m.words[id] = y
-	}
+// announce changes its word on an instance, and tells everybody.
+func (m *spokesman) announce(id string, x saying) {
+	m.s.clients.settle(m.svc)
+	m.say(id, x)
 	if m.silent {
 		return
 	}
 	for _, p := range processes(m.s.checkers) {
-		e := m.word(p, id)
-		e.Kind, e.Version = y.kind, y.version
-		m.send(p, warden.Evidenced{Evidence: []health.Evidence{e}})
+		m.send(p, warden.Evidenced{Evidence: []health.Evidence{m.word(p, id)}})
 	}
 }
 
@@ -171,10 +160,41 @@ func says(w *words) func(*sim) {
 		}
 	}
 	return func(s *sim) {
-		for _, x := range which(s) {
-			s.spokesman(x.svc).say(x.id, saying{kind, version, deployment})
+		all := which(s)
+		said := make([]saying, len(all))
+		for i, x := range all {
+			m := s.spokesman(x.svc)
+			s.clients.settle(x.svc)
+			said[i] = m.say(x.id, saying{kind, version, deployment})
+		}
+		for _, p := range processes(s.checkers) {
+			var e warden.Evidenced
+			for i, x := range all {
+				word := s.spokesman(x.svc).word(p, x.id)
+				word.Kind, word.Version = said[i].kind, said[i].version
+				e.Evidence = append(e.Evidence, word)
+			}
+			if len(all) > 0 {
+				s.spokesman(all[0].svc).send(p, e)
+			}
 		}
 	}
+}
+
+// say notes what is said of an instance; what is older than what was said
+// before is on its way late, and said only once.
+func (m *spokesman) say(id string, x saying) saying {
+	old := m.words[id]
+	if x.deployment == "" {
+		x.deployment = old.deployment
+	}
+	if x.version == 0 {
+		x.version = old.version + 1
+	}
+	if x.version > old.version {
+		m.words[id] = x
+	}
+	return x
 }
 
 var sayings = map[string]health.EvidenceKind{

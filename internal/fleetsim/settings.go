@@ -156,6 +156,8 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"evidence": word(func(c *warden.ServiceConfig) *policy.QuarantineEvidence { return &c.Policy.Evidence }, evidences),
 	"admission": word(func(c *warden.ServiceConfig) *policy.Admission { return &c.Policy.Admission },
 		map[string]policy.Admission{"hold": policy.Hold, "trust": policy.Trust}),
+	"gone_last": word(func(c *warden.ServiceConfig) *bool { return &c.Policy.GoneLast },
+		map[string]bool{"yes": true, "no": false}),
 	"interval":         span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
 	"timeout":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
 	"confirm":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),

@@ -19,6 +19,8 @@ type Story struct {
 	Services []ServiceStory
 	Length   time.Duration
 
+	otherSeed bool // another seed than the script's is played
+
 	actions []action
 	expects []expectation
 }
@@ -31,6 +33,7 @@ type ServiceStory struct {
 	Zones           []string // instances are spread over them in turn; nil: none is known
 	Config          warden.ServiceConfig
 	Init            string // AWS_INIT_HEALTH_STATUS of its instances; "" is none
+	LeastRequest    bool   // its clients ask the less busy one of two
 	OtherAccount    bool   // its namespace is shared by another account
 	NoPort          bool   // they are registered without a port: nothing can be probed
 	Down            bool   // its workloads listen only when they recover
@@ -50,9 +53,17 @@ type action struct {
 // when the story ends.
 type expectation struct {
 	at    time.Duration // negative: at the end
+	here  bool          // it holds with the script's own seed; others hold with any
 	line  int
 	text  string
 	fails func(*sim) string // "" if it holds
+}
+
+// WithSeed is the same story with other chances.
+func (st Story) WithSeed(seed uint64) Story {
+	st.otherSeed = st.otherSeed || seed != st.Settings.Seed
+	st.Settings.Seed = seed
+	return st
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -116,6 +116,9 @@ func (t *timeline) record(c *checker, r warden.Record) {
 	case warden.CommandRecord:
 		t.by(c, "operator", "%s", r.Detail)
 	default:
+		if t.s.wakes(c) && r.Instance == "" {
+			return
+		}
 		about := ""
 		switch {
 		case r.Instance != "":

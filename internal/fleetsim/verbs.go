@@ -156,11 +156,14 @@ func register(w *words) func(*sim) {
 		return nil
 	}
 	w.p.exists[t.text] = true
-	init, ready, never := "", time.Duration(0), false
+	init, at, ready, never := "", "", time.Duration(0), false
 	for len(w.rest) > 0 && w.p.err == nil {
 		switch key, value, col := w.pair(); {
 		case key == "init" && (value == "HEALTHY" || value == "UNHEALTHY"):
 			init = value
+		case key == "at":
+			at = value
+			w.p.uses = append(w.p.uses, use{at, w.line, col})
 		case key == "ready" && value == "never":
 			never = true
 		case key == "ready":
@@ -168,13 +171,16 @@ func register(w *words) func(*sim) {
 				w.failAt(col, "%v", err)
 			}
 		default:
-			w.failAt(col, "%q is neither ready=DURATION, ready=never nor init=UNHEALTHY", key+"="+value)
+			w.failAt(col, "%q is neither ready=DURATION, ready=never, init=UNHEALTHY nor at=INSTANCE", key+"="+value)
 		}
 	}
 	return func(s *sim) {
 		x := s.fleet.find(t.text)
 		if x == nil {
 			x = s.workload(k, n)
+		}
+		if before := s.fleet.find(at); before != nil {
+			s.fleet.move(x, before.at)
 		}
 		switch {
 		case never:

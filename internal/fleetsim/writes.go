@@ -6,9 +6,10 @@ import (
 )
 
 // writes checks a write at the moment of its effect on the registry.
-func (j *judge) writes(svc *service, call lever.Call) {
+func (j *judge) writes(p *process, svc *service, call lever.Call) {
 	k := key{svc.ID, call.Instance}
 	what := call.Op.String() + " of " + call.Instance
+	j.rivals(p, k, call)
 	e := j.s.store.entry(svc.ID, call.Instance)
 	if e == nil || e.Phase == lever.Intended {
 		j.fail("%s without a journal entry that says so", what)

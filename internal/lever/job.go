@@ -129,8 +129,9 @@ func Release(e Entry, p Pace, epoch int64) (Job, Call) {
 }
 
 // Forget closes the entry of an instance that is out and has stopped for good,
-// as its owner says: there is nothing to bring back any more. Like Release it
-// writes nothing but the journal.
+// as its owner says: there is nothing to bring back any more. A status is left
+// as it is; it goes with its record. Like Release it writes nothing but the
+// journal.
 func Forget(e Entry, p Pace, epoch int64) (Job, Call) {
 	return Job{Goal: ToRelease, Entry: e, forget: true, pace: p.WithDefaults(), epoch: epoch}.read(0)
 }

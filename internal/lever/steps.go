@@ -135,7 +135,7 @@ func (j Job) moved(a health.Attributes) bool {
 func (j Job) release(found bool, r Result, now health.Instant) (Job, Call) {
 	out := j.Entry.Phase == Out
 	switch {
-	case !found && j.forget:
+	case j.forget && (!found || j.Entry.Kind == CustomStatus):
 		return j.drop(Gone, "its owner has stopped it for good", now)
 	case !found && (!out || j.Entry.Kind == CustomStatus):
 		return j.drop(Gone, "no longer registered", now)

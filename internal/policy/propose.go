@@ -241,7 +241,7 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
-	case st == Out && v.Listed && everythingFails(o, c):
+	case !m.InitDown && v.Listed && everythingFails(o, c):
 		why = FailOpenAll
 	default:
 		return NoReason, NoReason, at
@@ -272,9 +272,11 @@ func earned(m *Member, c *Config) bool {
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the
-// start, none passes, every one is a Fail, and we do not doubt ourselves.
+// start, none passes, every one is a Fail, and we do not doubt ourselves. It
+// lets newcomers in, too: where nobody else is left, whoever may pass for
+// clients though not for us is better than nobody.
 func everythingFails(o Outlook, c Counts) bool {
-	return c.PastLine && c.Passing == 0 && c.Ever > 0 && c.Blind == 0 && c.Fails > 0 &&
+	return c.PastLine && c.Passing == 0 && c.Blind == 0 && c.Fails > 0 &&
 		!o.Has(SelfDoubt) && !o.Has(Unsynced)
 }
 

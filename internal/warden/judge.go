@@ -200,7 +200,7 @@ func (w *Warden) withheld(s *service, i int, d policy.Decision) {
 		}
 		sl.memo.Reason = d.Why
 	}
-	if sl.said == d.Why {
+	if sl.said == d.Why || d.Why == policy.AskingOwner { // it is answered in a moment
 		return
 	}
 	sl.said = d.Why

@@ -213,9 +213,9 @@ const (
 
 // flipped notices a status that another listing showed otherwise. While a write
 // of ours is open, or so young that a listing may lag behind it, the change may
-// be our own.
+// be our own; to a standby it may be the leader's.
 func (w *Warden) flipped(s *service, sl *slot, to health.Status) {
-	changed := s.lever == lever.CustomStatus && sl.registry != health.Unknown && to != health.Unknown && to != sl.registry
+	changed := w.loaded && s.lever == lever.CustomStatus && sl.registry != health.Unknown && to != health.Unknown && to != sl.registry
 	open := sl.job != nil || sl.entry != nil
 	young := sl.outAt != 0 && w.now < sl.outAt.Add(contendWithin) && len(sl.flips) == 0
 	if changed && !open && !young {

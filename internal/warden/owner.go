@@ -257,12 +257,11 @@ func (w *Warden) keepOut(s *service) {
 		if sl.entry == nil || sl.job != nil || sl.entry.Phase != lever.Out {
 			continue
 		}
-		out := w.now.Sub(sl.outAt)
-		gone := w.worst(sl).kind == health.OwnerGone
+		out, says := w.now.Sub(sl.outAt), w.worst(sl).kind
 		switch {
-		case gone && sl.entry.Kind == lever.Quarantine && (out >= goneFor || w.retiring):
+		case says == health.OwnerGone && (w.retiring || sl.entry.Kind == lever.Quarantine && out >= goneFor):
 			w.begin(s, i, lever.ToRelease, *sl.entry, policy.OwnerGone)
-		case !gone && !sl.stuck && out >= stuckAfter && s.owned.speaks:
+		case !says.Worse(health.OwnerStarting) && !sl.stuck && out >= stuckAfter && s.owned.speaks:
 			sl.stuck = true
 			w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.StuckOut,
 				Detail: "out for " + out.Round(time.Second).String() + ", and its owner has not replaced it"})
@@ -273,7 +272,8 @@ func (w *Warden) keepOut(s *service) {
 // judged gives a member what its owners say.
 func (w *Warden) judged(sl *slot, m *policy.Member) {
 	x := w.worst(sl)
-	m.Gone = x.kind == health.OwnerGone
+	there := sl.registered || sl.entry != nil || sl.job != nil // else its record has gone, too: the next listing says so
+	m.Gone = x.kind == health.OwnerGone && there
 	m.OwnerDraining = x.kind == health.OwnerStopping || x.kind == health.OwnerDraining
 	m.OwnerStarting = x.kind == health.OwnerStarting
 	m.AskedAt = sl.askedAt
