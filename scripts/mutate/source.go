@@ -24,13 +24,15 @@ type aim struct {
 	dir string
 	// roots: only these functions and what they call within the package; none is all.
 	roots []string
+	// long are tests that most mutants need not wait for: a pattern; none is "".
+	long string
 }
 
 // aims are the packages that decide who gets traffic and how that is written.
 var aims = []aim{
 	{dir: "internal/policy"},
 	{dir: "internal/quorum"},
-	{dir: "internal/lever"},
+	{dir: "internal/lever", long: "^TestAnyTwoFaults$"},
 	{dir: "internal/health", roots: []string{"Step", "NextDue", "FirstDue", "Restart", "Rewarm", "Unseen"}},
 }
 

@@ -20,7 +20,8 @@ type stage struct {
 	name  string
 	dir   string // of the package
 	quick bool   // next to no random tests: most mutants die here, in no time
-	run   string // which tests; "" is all
+	run   string // which tests; "" is all …
+	skip  string // … and which not; "" is none
 	file  string
 	flags []string
 
@@ -50,7 +51,7 @@ func build(ctx context.Context, sources []*source, work string) (*suite, error) 
 	t := &suite{tables: map[string]*stage{}, properties: map[string]*stage{}}
 	for _, s := range sources {
 		name := filepath.Base(s.dir)
-		t.tables[s.dir] = &stage{name: name, dir: s.dir, quick: true}
+		t.tables[s.dir] = &stage{name: name, dir: s.dir, skip: s.long, quick: true}
 		t.properties[s.dir] = &stage{name: name + "'s properties", dir: s.dir}
 	}
 	for i := range after {
@@ -68,7 +69,7 @@ func build(ctx context.Context, sources []*source, work string) (*suite, error) 
 		if err != nil {
 			return nil, err
 		}
-		s.flags = append(flags, "-test.failfast", "-test.run="+s.run)
+		s.flags = append(flags, "-test.failfast", "-test.run="+s.run, "-test.skip="+s.skip)
 	}
 	return t, nil
 }
