@@ -3,6 +3,9 @@ package lever_test
 import (
 	"flag"
 	"fmt"
+	"hash/crc32"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
 )
 
@@ -20,7 +24,6 @@ var update = flag.Bool("update", false, "write testdata/procedures.txt anew")
 // the same, they share a paragraph; where one changes nothing, it has none.
 // Commit an update only if you understand each line that changed.
 func TestProcedures(t *testing.T) {
-	const file = "testdata/procedures.txt"
 	var got strings.Builder
 	for _, s := range scenarios {
 		plain, calls := procedure(s, -1, well)
@@ -43,8 +46,14 @@ func TestProcedures(t *testing.T) {
 			}
 		}
 	}
+	golden(t, "testdata/procedures.txt", got.String())
+}
+
+// golden compares with a file, or writes it with -update.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -53,14 +62,73 @@ func TestProcedures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
-		t.Errorf("the procedures are others (-want +got):\n%s", diff)
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s is another (-want +got):\n%s", file, diff)
 	}
+}
+
+// days are how many bad ones each procedure lives through.
+const days = 150
+
+// TestBadDays writes down how every procedure ends on days on which several
+// things go wrong, and the owner or somebody else meddles; and a sum over all
+// of its calls, so that one more, fewer, sooner or later is noticed. Run it with
+// -v to read the days in full.
+func TestBadDays(t *testing.T) {
+	var got strings.Builder
+	for _, s := range scenarios {
+		for day := range days {
+			r := rand.New(rand.NewPCG(uint64(day), 7))
+			w := newWorld()
+			w.opDelay = time.Duration(r.IntN(4)) * 2 * time.Second
+			meddle := r.IntN(24)
+			text, calls := told(w, s, func(i int) fate {
+				if i == meddle {
+					meddlers[r.IntN(len(meddlers))](w)
+				}
+				if r.IntN(5) < 3 || i > 60 {
+					return well
+				}
+				return fate(r.IntN(int(fates)))
+			})
+			t.Logf("%s, day %d\n%s", s.name, day, text)
+			_, end, _ := strings.Cut(text, "\n  = ")
+			fmt.Fprintf(&got, "%s, day %d: %d calls, %08x, %s", s.name, day, calls, crc32.ChecksumIEEE([]byte(text)), end)
+		}
+	}
+	golden(t, "testdata/days.txt", got.String())
+}
+
+// meddlers are what others do to the registry, and what can befall the journal.
+var meddlers = []func(*world){
+	func(w *world) { w.attrs = nil },
+	func(w *world) { w.attrs = maps.Clone(ours) },
+	func(w *world) { w.attrs = maps.Clone(ours); w.attrs["AWS_INSTANCE_IPV4"] = "10.0.0.8" },
+	func(w *world) { w.attrs = maps.Clone(ours); w.attrs["color"] = "green" },
+	func(w *world) { w.status = health.Healthy },
+	func(w *world) { w.status = health.Unhealthy },
+	func(w *world) { w.status = health.Unknown },
+	func(w *world) { w.ops = map[string]*operation{} },
+	func(w *world) { w.entry = nil },
+	func(w *world) {
+		if w.entry != nil {
+			w.entry.Version += 2
+		}
+	},
 }
 
 // procedure tells how a job goes when its n-th call meets a fate.
 func procedure(s scenario, n int, f fate) (text string, calls int) {
-	w := newWorld()
+	return told(newWorld(), s, func(i int) fate {
+		if i == n {
+			return f
+		}
+		return well
+	})
+}
+
+// told is how a job goes, call by call.
+func told(w *world, s scenario, fateOf func(n int) fate) (text string, calls int) {
 	var b strings.Builder
 	width := 0
 	j, err := run(w, s, func(i int, c lever.Call) fate {
@@ -71,10 +139,7 @@ func procedure(s scenario, n int, f fate) (text string, calls int) {
 			width = len(part)
 		}
 		b.WriteString(" " + part)
-		if i == n {
-			return f
-		}
-		return well
+		return fateOf(i)
 	})
 	if err != nil {
 		fmt.Fprintf(&b, "\n  %v", err)
