@@ -196,12 +196,14 @@ func TestEverythingFails(t *testing.T) {
 	if !everythingFails(warm, all) {
 		t.Error("the only one fails")
 	}
+	if !everythingFails(warm, Counts{N: 1, Fails: 1, PastLine: true}) {
+		t.Error("the only one fails, and never passed")
+	}
 	for name, c := range map[string]Counts{
-		"one passes":         {Ever: 1, Fails: 1, Passing: 1, PastLine: true},
-		"nobody ever passed": {Fails: 1, PastLine: true},
-		"none fails":         {Ever: 1, PastLine: true},
-		"one is not known":   {Ever: 1, Fails: 1, Blind: 1, PastLine: true},
-		"above the line":     {Ever: 1, Fails: 1},
+		"one passes":       {Ever: 1, Fails: 1, Passing: 1, PastLine: true},
+		"none fails":       {Ever: 1, PastLine: true},
+		"one is not known": {Ever: 1, Fails: 1, Blind: 1, PastLine: true},
+		"above the line":   {Ever: 1, Fails: 1},
 	} {
 		if everythingFails(warm, c) {
 			t.Errorf("%s, and yet everything fails", name)
