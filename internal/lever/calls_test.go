@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,36 +68,74 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// days are how many bad ones each procedure lives through.
-const days = 150
+// odd are beginnings that are rarer than scenarios.
+var odd = []scenario{
+	{name: "status in, just set", goal: lever.ToIn, kind: lever.CustomStatus, ready: func(w *world) lever.Entry {
+		e := fresh(lever.CustomStatus)
+		e.OutSince = epoch + int64(begin) - int64(10*time.Second)
+		return stored(w, e, lever.Out)
+	}},
+	{name: "release of a status", goal: lever.ToRelease, kind: lever.CustomStatus, ready: func(w *world) lever.Entry {
+		e := fresh(lever.CustomStatus)
+		e.OutSince = epoch + int64(begin) - int64(time.Hour)
+		w.status = health.Unhealthy
+		return stored(w, e, lever.Out)
+	}},
+	{name: "forgotten", goal: lever.ToRelease, kind: lever.Quarantine, ready: scenarios[2].ready,
+		start: func(_ *world, e lever.Entry) (lever.Job, lever.Call) { return lever.Forget(e, lever.Pace{}, epoch) }},
+	{name: "restore within a second", goal: lever.ToIn, kind: lever.Quarantine, ready: scenarios[2].ready,
+		start: func(w *world, e lever.Entry) (lever.Job, lever.Call) {
+			j, c := lever.Start(lever.ToIn, e, lever.Pace{}, epoch, w.now)
+			return j.Within(w.now.Add(time.Second)), c
+		}},
+	{name: "status out, at a short pace", goal: lever.ToOut, kind: lever.CustomStatus, ready: scenarios[3].ready,
+		start: func(w *world, e lever.Entry) (lever.Job, lever.Call) {
+			return lever.Start(lever.ToOut, e, lever.Pace{CustomDelay: 6 * time.Second}, epoch, w.now)
+		}},
+}
 
-// TestBadDays writes down how every procedure ends on days on which several
-// things go wrong, and the owner or somebody else meddles; and a sum over all
-// of its calls, so that one more, fewer, sooner or later is noticed. Run it with
-// -v to read the days in full.
+// TestBadDays lives through many days on which several things go wrong, and
+// the owner or somebody else meddles. It writes down how ten days each end, and
+// a sum over all of their calls, so that one more, fewer, sooner or later is
+// noticed. Run it with -v to read the days in full.
 func TestBadDays(t *testing.T) {
 	var got strings.Builder
-	for _, s := range scenarios {
-		for day := range days {
-			r := rand.New(rand.NewPCG(uint64(day), 7))
-			w := newWorld()
-			w.opDelay = time.Duration(r.IntN(4)) * 2 * time.Second
-			meddle := r.IntN(24)
-			text, calls := told(w, s, func(i int) fate {
-				if i == meddle {
-					meddlers[r.IntN(len(meddlers))](w)
-				}
-				if r.IntN(5) < 3 || i > 60 {
-					return well
-				}
-				return fate(r.IntN(int(fates)))
-			})
-			t.Logf("%s, day %d\n%s", s.name, day, text)
-			_, end, _ := strings.Cut(text, "\n  = ")
-			fmt.Fprintf(&got, "%s, day %d: %d calls, %08x, %s", s.name, day, calls, crc32.ChecksumIEEE([]byte(text)), end)
+	for _, s := range slices.Concat(scenarios, odd) {
+		for ten := range 60 {
+			sum, calls, ends := crc32.NewIEEE(), 0, map[string]int{}
+			for day := 10 * ten; day < 10*ten+10; day++ {
+				text, n := badDay(s, rand.New(rand.NewPCG(uint64(day), 7)))
+				t.Logf("%s, day %d\n%s", s.name, day, text)
+				fmt.Fprintln(sum, text)
+				_, end, _ := strings.Cut(text, "\n  = ")
+				end, _, _ = strings.Cut(end, ":")
+				ends[end]++
+				calls += n
+			}
+			fmt.Fprintf(&got, "%s, days %d to %d: %d calls, %08x, %v\n", s.name, 10*ten, 10*ten+9, calls, sum.Sum32(), ends)
 		}
 	}
 	golden(t, "testdata/days.txt", got.String())
+}
+
+// badDay has a theme: a few faults that come again and again, more or less often.
+func badDay(s scenario, r *rand.Rand) (text string, calls int) {
+	w := newWorld()
+	w.opDelay = time.Duration(r.IntN(4)) * 2 * time.Second
+	theme := []fate{fate(r.IntN(int(fates))), fate(r.IntN(int(fates))), fate(r.IntN(int(fates)))}
+	often, meddles, slow := 1+r.IntN(9), r.IntN(4), r.IntN(4)
+	return told(w, s, func(i int) fate {
+		if r.IntN(12) < meddles {
+			meddlers[r.IntN(len(meddlers))](w)
+		}
+		if r.IntN(12) < slow {
+			w.advance(w.now.Add(time.Duration(r.IntN(30)) * 100 * time.Millisecond))
+		}
+		if r.IntN(10) >= often || i > 40 {
+			return well
+		}
+		return theme[r.IntN(len(theme))]
+	})
 }
 
 // meddlers are what others do to the registry, and what can befall the journal.
@@ -147,6 +186,9 @@ func told(w *world, s scenario, fateOf func(n int) fate) (text string, calls int
 	fmt.Fprintf(&b, "\n  = %s: %s", j.End, j.Says())
 	if j.Sent() {
 		b.WriteString("; sent")
+	}
+	if j.Pending() {
+		b.WriteString("; pending")
 	}
 	if j.Refused() {
 		b.WriteString("; refused")

@@ -405,3 +405,12 @@ func TestPaceWithDefaults(t *testing.T) {
 		t.Errorf("got %+v", p)
 	}
 }
+
+func TestWhichCallsWrite(t *testing.T) {
+	for op := lever.Nothing; op <= lever.PollOperation; op++ {
+		want := op == lever.Register || op == lever.Deregister || op == lever.SetStatus
+		if op.Writes() != want {
+			t.Errorf("%s writes: %v", op, !want)
+		}
+	}
+}
