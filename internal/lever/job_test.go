@@ -414,3 +414,17 @@ func TestWhichCallsWrite(t *testing.T) {
 		}
 	}
 }
+
+// TestOverIsOver: an ended job takes no more results.
+func TestOverIsOver(t *testing.T) {
+	w := newWorld()
+	j, err := run(w, scenarioNamed(t, "quarantine"), func(int, lever.Call) fate { return well })
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := j.Left()
+	j, c := lever.Step(j, lever.Result{}, w.now)
+	if after, _ := j.Left(); c.Op != lever.Nothing || after.ID != before.ID || j.End != lever.Applied {
+		t.Errorf("one more result: %s, leaves %+v", c.Op, after)
+	}
+}

@@ -19,7 +19,7 @@ func TestProven(t *testing.T) {
 		change func(*ServiceView, *Member)
 		want   proof
 	}{
-		"a status is raised":        {testNow, func(v *ServiceView, _ *Member) { v.Quarantine = false }, sure},
+		"a status is raised":        {testNow, func(v *ServiceView, m *Member) { v.Quarantine, m.OutSince = false, 1 }, sure},
 		"a status of what has gone": {testNow, func(v *ServiceView, m *Member) { v.Quarantine, m.OutFor = false, OwnerGone }, proof{withheld: RestoreUnproven, at: never}},
 		"its owner said so two seconds ago": {testNow, func(_ *ServiceView, m *Member) { m.RunningAt = testNow.Add(-2 * sec) },
 			proof{at: never, until: testNow}},

@@ -326,3 +326,10 @@ func TestNoVotesMeanUnknown(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoIsMissing(t *testing.T) {
+	got := quorum.Tally(word("uuh-"), quorum.Rule{Kind: quorum.Majority, Count: 5}, now)
+	if want := (quorum.Verdict{Status: health.Unknown, For: 2, Against: 1, Missing: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
