@@ -227,6 +227,9 @@ func entryText(e lever.Entry) string {
 	if e.Restored {
 		text += " restored"
 	}
+	if c := e.Attributes.Get("color"); c != "blue" {
+		text += " " + c
+	}
 	if e.Operation != "" {
 		text += " " + e.Operation
 	}
