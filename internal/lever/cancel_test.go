@@ -77,7 +77,7 @@ func TestRestoreThatShowsLate(t *testing.T) {
 			lost = true
 			return lostBefore
 		}
-		if lost && w.now.Sub(begin) > 31*time.Second && w.attrs == nil {
+		if lost && max(w.now, c.At).Sub(begin) > 31*time.Second && w.attrs == nil {
 			w.attrs = ours
 		}
 		return well
