@@ -40,6 +40,24 @@ func TestARemovalStandsThatCannotBeTakenBack(t *testing.T) {
 	}
 }
 
+// TestARemovalStandsWhenItWasMeantTo: the call that takes it back fails, later
+// than the removal was answered.
+func TestARemovalStandsWhenItWasMeantTo(t *testing.T) {
+	e := fresh(lever.CustomStatus)
+	e.Phase, e.Version = lever.Submitted, 3
+	j, _, _ := lever.Resume(e, lever.Pace{}, epoch, begin)
+	at := begin.Add(time.Second)
+	j, c, _ := j.Cancel(policy.PassedInHold, true, at)
+	j, c = lever.Step(j, lever.Result{Op: c.Op, Entry: c.Entry}, at)
+	if c.Op != lever.SetStatus || c.Status != health.Healthy {
+		t.Fatalf("taken back by %s %s", c.Op, c.Status)
+	}
+	j, c = lever.Step(j, lever.Result{Op: c.Op, Fault: lever.Failed}, at.Add(time.Second))
+	if c.Op != lever.Wait || c.At != begin.Add(35*time.Second) || j.Note != "call: failed" {
+		t.Errorf("%s at %s, %q", c.Op, c.At.Sub(begin), j.Note)
+	}
+}
+
 // TestCancelOfAYoungProcess: nothing was written yet, however little time has
 // passed since the clock began.
 func TestCancelOfAYoungProcess(t *testing.T) {

@@ -195,7 +195,7 @@ func (t *suite) run(ctx context.Context, ms []mutant, book *ledger, workers int)
 				}
 				failed = errors.Join(failed, err)
 				done++
-				if !known && (killer == "" || done%100 == 0) {
+				if err == nil && !known && (killer == "" || done%100 == 0) {
 					fmt.Fprintf(os.Stderr, "%d/%d %s %s: %s\n", done, len(ms), ms[i].place(), ms[i].name, verdict(killer))
 				}
 				mu.Unlock()
