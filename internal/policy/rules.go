@@ -171,7 +171,7 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
+	return left == 0 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
 }
 
 // halved reports whether the removal may be for something that others need,
