@@ -38,7 +38,7 @@ func TestStepAtTheEdges(t *testing.T) {
 	if s = health.Rewarm(s); s.Status != health.Unknown || s.Fails != 0 || s.FailSince != 0 {
 		t.Errorf("unhealthy, after a new warm-up: %+v", s)
 	}
-	if u := health.Unseen(s); u != (health.State{Ever: true, Phase: health.Steady}) {
+	if u := health.Unseen(s); u != (health.State{Ever: true, Ready: true, Phase: health.Steady}) {
 		t.Errorf("one that passed, unseen: %+v", u)
 	}
 	if u := health.Unseen(never); u != (health.State{}) {

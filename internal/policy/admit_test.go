@@ -149,7 +149,7 @@ func TestAllowance(t *testing.T) {
 		{health.Soft, HoldOut, 10, 5},
 		{health.Hard, HoldOut, 11, 5},
 	} {
-		if got := allowance(&c, x.class, x.action, x.n); got != x.want {
+		if got := allowance(&c, x.class, x.action, false, x.n); got != x.want {
 			t.Errorf("%v, %s, of %d: %d, want %d", x.class, x.action, x.n, got, x.want)
 		}
 	}

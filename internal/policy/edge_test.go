@@ -146,7 +146,7 @@ func TestStandingsOut(t *testing.T) {
 			Memo{Standing: Waiting, Reason: Failing, Since: testNow}, health.Never},
 		"would be waiting": {func(_ *ServiceView, m *Member) {
 			*m = failing(*m, health.Refused)
-			m.Ours, m.Memo = false, Memo{Standing: Waiting, Reason: NeverReady, Since: since, Shadow: true}
+			m.Ours, m.OutFor, m.Memo = false, NeverReady, Memo{Standing: Waiting, Reason: NeverReady, Since: since, Shadow: true}
 		}, Memo{Standing: Waiting, Reason: NeverReady, Since: since, Shadow: true}, health.Never},
 		"backed off": {func(_ *ServiceView, m *Member) {
 			m.Removed, m.LastRemoved, m.Memo.Since = 2, testNow.Add(-time.Minute), since
@@ -249,7 +249,7 @@ func TestUnderWayToo(t *testing.T) {
 
 // TestMassRuleAtTheEdge: one target more or less, one host, one moment.
 func TestMassRuleAtTheEdge(t *testing.T) {
-	one := FleetConfig{MassTargets: 1, MassHosts: 1, MassServices: 1, MassPercent: 100, MassLeast: 100, MassWindow: time.Second}
+	one := FleetConfig{MassTargets: 1, MassHosts: 1, MassServices: 1, MassPercent: 100, MassLeast: 100, MassWindow: time.Second, Abstain: time.Second}
 	old := onsets(1, 1, 1)
 	old[0].At = testNow.Add(-time.Second)
 	for name, c := range map[string]struct {
@@ -263,7 +263,7 @@ func TestMassRuleAtTheEdge(t *testing.T) {
 		"the only one, just now":            {World{Targets: 9, Onsets: onsets(1, 1, 1)}, one, true},
 		"the only one, a window's time ago": {World{Targets: 9, Onsets: old}, one, false},
 	} {
-		if got := massive(c.w, c.f, testNow); got != c.want {
+		if got := Assess(c.w, c.f, testNow).Doubt == health.DoubtMass; got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
-// TestProven: whether the workload of what would be registered again is still
+// TestProof: whether the workload of what would be registered again is still
 // the one that was taken out, at the edge of each term.
-func TestProven(t *testing.T) {
+func TestProof(t *testing.T) {
 	sure := proof{at: health.Never}
 	asked := func(at health.Instant) proof { return proof{withheld: AskingOwner, at: at} }
 	const never, sec = health.Never, time.Second
@@ -31,7 +31,7 @@ func TestProven(t *testing.T) {
 		"no owner, out for longer, no term":    {testNow, func(v *ServiceView, m *Member) { m.OutSince, v.Config.RestoreUnproven = 1, 0 }, sure},
 		"no owner, out for the back-off":       {testNow, func(_ *ServiceView, m *Member) { m.OutSince, m.Removed = testNow.Add(-15*time.Minute), 3 }, sure},
 		"no owner any more, it has gone":       {testNow, func(_ *ServiceView, m *Member) { m.OutFor = OwnerGone }, proof{withheld: RestoreUnproven, at: never}},
-		"no owner any more, it was to stop":    {testNow, func(_ *ServiceView, m *Member) { m.OutFor = Draining }, sure},
+		"no owner any more, it was to stop":    {testNow, func(_ *ServiceView, m *Member) { m.OutFor = Draining }, proof{withheld: RestoreUnproven, at: never}},
 		"its owner was never asked":            {testNow, func(v *ServiceView, _ *Member) { v.Owned = true }, proof{withheld: AskingOwner, ask: true, at: testNow.Add(5 * sec)}},
 		"its owner is being asked":             {testNow, func(v *ServiceView, m *Member) { v.Owned, m.AskedAt = true, testNow.Add(-5*sec)+1 }, asked(testNow + 1)},
 		"its owner did not answer":             {testNow, func(v *ServiceView, m *Member) { v.Owned, m.AskedAt = true, testNow.Add(-5*sec) }, sure},
@@ -176,8 +176,8 @@ func TestOwnersWordsUnderWay(t *testing.T) {
 	}{
 		"it returns, and has stopped":     {and(returning, goes), OwnerGone},
 		"it returns, and is to stop":      {and(returning, drains), Draining},
-		"gone, and frozen":                {and(removing(OwnerGone), goes, frozen), ""},
-		"undone, and frozen":              {and(removing(UndoResurrection), frozen), ""},
+		"gone, and frozen":                {and(removing(OwnerGone), goes, frozen), Frozen},
+		"undone, and frozen":              {and(removing(UndoResurrection), frozen), Frozen},
 		"gone, and now it runs":           {and(removing(OwnerGone), runs), OwnerRuns},
 		"it was to stop, and now it runs": {and(removing(Draining), runs), OwnerRuns},
 		"it was to stop, and is silent":   {removing(Draining), ""},
