@@ -28,7 +28,7 @@ demo: ## watch it work: real servers, faults and traffic, with and without mapwa
 	$(GO) run ./cmd/mapwarden demo
 
 .PHONY: components
-components: ## look for the programs that tests drive (aws, boto3, node, haproxy, nginx, postgresql, chromium); as root, install them
+components: ## get what tests need from outside: aws, boto3, node, haproxy, nginx, postgresql, chromium (as root), AWS's JavaScript SDK and service model
 	scripts/components.sh
 
 .PHONY: test

@@ -124,21 +124,31 @@ func window(server *child, conns []*conn, length time.Duration, next func(conn i
 	if err != nil {
 		return figures{}, err
 	}
-	total := 0
+	f := figures{elapsed: elapsed, cpu: after.CPU - before.CPU, commits: after.Commits - before.Commits}
 	for _, n := range counts {
-		total += n
+		f.calls += n
 	}
-	return figures{
-		calls: float64(total), rate: float64(total) / elapsed.Seconds(),
-		cpu:     float64((after.CPU - before.CPU).Nanoseconds()) / 1000 / float64(max(total, 1)),
-		commits: float64(after.Commits - before.Commits),
-	}, nil
+	return f, nil
 }
 
-// figures are what a window gave.
+// figures are what a window gave, or several together.
 type figures struct {
-	calls   float64
-	rate    float64 // a second
-	cpu     float64 // microseconds of the server process a call
-	commits float64
+	calls        int
+	elapsed, cpu time.Duration // cpu: of the server process
+	commits      int64
+}
+
+func (f *figures) add(g figures) {
+	f.calls += g.calls
+	f.elapsed += g.elapsed
+	f.cpu += g.cpu
+	f.commits += g.commits
+}
+
+// rate is calls a second.
+func (f figures) rate() float64 { return float64(f.calls) / f.elapsed.Seconds() }
+
+// perCall is the server's CPU time for a call, in microseconds.
+func (f figures) perCall() float64 {
+	return float64(f.cpu.Nanoseconds()) / 1000 / float64(max(f.calls, 1))
 }

@@ -8,6 +8,9 @@ import "fmt"
 // has something to do.
 const clients = 8
 
+// turns is how many a subject has in a round.
+const turns = 8
+
 // subject is one side of a comparison.
 type subject struct {
 	name   string
@@ -15,6 +18,7 @@ type subject struct {
 	conns  []*conn
 	next   func(conn int) []byte // the next request of a connection
 	bytes  int
+	sum    figures // of the round at hand
 	cpu    series
 	rate   series
 }
@@ -75,14 +79,21 @@ func (st *stage) discover() error {
 		return err
 	}
 	for round := range st.rounds + 1 {
+		// In short turns, so that a disturbance of the machine meets all of them.
+		for range turns {
+			for _, s := range subjects {
+				f, err := window(s.server, s.conns, st.window/turns, s.next)
+				if err != nil {
+					return fmt.Errorf("%s: %w", s.name, err)
+				}
+				s.sum.add(f)
+			}
+		}
 		for _, s := range subjects {
-			f, err := window(s.server, s.conns, st.window, s.next)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
 			if round > 0 { // the first warms up
-				s.cpu, s.rate = append(s.cpu, f.cpu), append(s.rate, f.rate)
+				s.cpu, s.rate = append(s.cpu, s.sum.perCall()), append(s.rate, s.sum.rate())
 			}
+			s.sum = figures{}
 		}
 	}
 	fmt.Printf("\nDISCOVER  %d keep-alive connections, instances with 6 attributes\n", clients)

@@ -19,6 +19,16 @@ const services = 200
 
 func serviceName(instances int) string { return fmt.Sprintf("of%d", instances) }
 
+func otherName(n int) string { return fmt.Sprintf("other-%03d", n) }
+
+// othersOf is how many other services share the instances that are left.
+func othersOf(left int) int {
+	if left <= 0 {
+		return 0
+	}
+	return services - len(asked)
+}
+
 // fill makes the file of a registry with the services that are asked, and as
 // many others as make it that large; 0 is none.
 func (st *stage) fill(name string, instances int) (path string, err error) {
@@ -47,9 +57,9 @@ func (st *stage) fill(name string, instances int) (path string, err error) {
 		}
 		instances -= n
 	}
-	for others := services - len(asked); others > 0 && instances > 0; others-- {
+	for others := othersOf(instances); others > 0; others-- {
 		n := instances / others
-		if err := add(fmt.Sprintf("other-%03d", others), n); err != nil {
+		if err := add(otherName(others), n); err != nil {
 			return "", err
 		}
 		instances -= n
@@ -95,6 +105,8 @@ func discoverRequest(instances int) []byte {
 	return request("/", "DiscoverInstances", discoverBody(instances))
 }
 
-func discoverBody(instances int) string {
-	return fmt.Sprintf(`{"NamespaceName":"bench","ServiceName":%q,"MaxResults":%d}`, serviceName(instances), instances)
+func discoverBody(instances int) string { return discoverNamed(serviceName(instances), instances) }
+
+func discoverNamed(service string, most int) string {
+	return fmt.Sprintf(`{"NamespaceName":"bench","ServiceName":%q,"MaxResults":%d}`, service, most)
 }

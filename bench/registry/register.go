@@ -67,9 +67,9 @@ func (st *stage) register() error {
 			if round == 0 {
 				continue
 			}
-			s.cpu, s.rate = append(s.cpu, f.cpu), append(s.rate, f.rate)
+			s.cpu, s.rate = append(s.cpu, f.perCall()), append(s.rate, f.rate())
 			if i == 0 {
-				commits, calls = append(commits, f.commits), append(calls, f.calls)
+				commits, calls = append(commits, float64(f.commits)), append(calls, float64(f.calls))
 			}
 		}
 	}

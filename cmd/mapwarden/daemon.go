@@ -36,6 +36,7 @@ type daemonOptions struct {
 	metrics      string // address of metrics alone; "" is none
 	insecure     bool
 	registry     registryFlags // where the registry is embedded
+	trust        trustFlag     // where it is at a URL
 	loopbackOnly bool
 }
 
@@ -125,6 +126,9 @@ func (d *daemon) openRegistry(ctx context.Context) (err error) {
 func (d *daemon) openClient(ctx context.Context) (err error) {
 	r := d.opts.file.Registry
 	cfg := cloudmap.Config{Region: r.Region, URL: r.URL, LoopbackOnly: d.opts.loopbackOnly}
+	if d.opts.trust.file != "" && r.Kind != config.URL {
+		return usagef("--ca goes with a registry at a URL, and this one is %s", r.Kind)
+	}
 	switch r.Kind {
 	case config.AWS:
 		cfg.AWS = true
@@ -135,6 +139,9 @@ func (d *daemon) openClient(ctx context.Context) (err error) {
 		cfg.Region = d.opts.registry.options.Region
 		cfg.TLS = d.registry.door.trust()
 	case config.URL:
+		if cfg.TLS, err = d.opts.trust.config(r.URL); err != nil {
+			return err
+		}
 		if r.AccessKeyFile != "" {
 			if cfg.AccessKey, cfg.SecretKey, err = readAccessKey(r.AccessKeyFile); err != nil {
 				return usagef("registry.access_key_file: %w", err)

@@ -58,6 +58,15 @@ type servedDNS struct {
 	udp    *net.UDPConn
 }
 
+// securedDNS refuses an address of the DNS that nothing secures.
+func (a *app) securedDNS(f registryFlags) error {
+	at, err := net.ResolveTCPAddr("tcp", f.dns.listen)
+	if f.dns.listen == "" || err != nil {
+		return nil // listen will say what is wrong
+	}
+	return a.secured("dns", at, f.insecure)
+}
+
 // openDNS opens the sockets of the registry's DNS, on one port.
 func (a *app) openDNS(ctx context.Context, f registryFlags, s *servedRegistry) error {
 	if f.dns.listen == "" {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"github.com/mapwarden/mapwarden/internal/registry/access"
 )
@@ -33,7 +35,7 @@ func writeCertificate(cert, key string) error {
 		return err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
@@ -107,6 +109,40 @@ func TestWhereARegistryMayListen(t *testing.T) {
 			}
 			if tt.refused == "" && d.url(at) != tt.url {
 				t.Errorf("its own client goes to %s, want %s", d.url(at), tt.url)
+			}
+		})
+	}
+}
+
+// TestRefusedBeforeItListens: on a port that is taken it says that the address
+// is refused, so it has not tried to take it; nothing was opened before either.
+func TestRefusedBeforeItListens(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*registryFlags){
+		"registry": func(f *registryFlags) { f.listen = "0.0.0.0:" + port },
+		"dns":      func(f *registryFlags) { f.dns.listen = "0.0.0.0:" + port },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			a := &app{out: &out, err: io.Discard}
+			var f registryFlags
+			f.add(new(cobra.Command))
+			f.listen, f.dns.listen = "127.0.0.1:0", ""
+			change(&f)
+			_, err := a.openRegistry(t.Context(), f, t.TempDir())
+			if err == nil || !strings.Contains(err.Error(), "listen for "+name+" on 0.0.0.0:"+port+": other machines can reach that") {
+				t.Errorf("error %v", err)
+			}
+			if out.Len() > 0 {
+				t.Errorf("it says %q", &out)
 			}
 		})
 	}

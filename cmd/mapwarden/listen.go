@@ -20,15 +20,20 @@ func (a *app) listen(ctx context.Context, name, address string, insecure bool) (
 	return a.listenIf(ctx, name, address, func(at net.Addr) error { return a.secured(name, at, insecure) })
 }
 
-// listenIf is listen where something else says which addresses are secured.
+// listenIf is listen where something else says which addresses are secured. It
+// asks before it opens anything, and opens what it asked about: a name may stand
+// for another address a moment later.
 func (a *app) listenIf(ctx context.Context, name, address string, secured func(net.Addr) error) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, unreachablef("listen for %s on %s: %w; choose another address, or :0 for any port", name, address, err)
 	}
-	if err := secured(l.Addr()); err != nil {
-		l.Close()
+	if err := secured(at); err != nil {
 		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, unreachablef("listen for %s on %s: %w; choose another address, or :0 for any port", name, address, err)
 	}
 	a.say("listening %s %s\n", name, l.Addr())
 	return l, nil

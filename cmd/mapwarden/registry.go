@@ -91,6 +91,9 @@ func (a *app) openRegistry(ctx context.Context, f registryFlags, data string) (*
 }
 
 func (a *app) openListeners(ctx context.Context, f registryFlags, s *servedRegistry) (err error) {
+	if err := a.securedDNS(f); err != nil { // before the API is open
+		return err
+	}
 	if s.api, err = a.listenIf(ctx, "registry", f.listen, func(at net.Addr) error { return s.door.secured(at, f.insecure) }); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ func registryFile(data string) string { return filepath.Join(data, "registry.db"
 
 func (a *app) registryExport() *cobra.Command {
 	var data, endpoint, file string
+	var trust trustFlag
 	c := &cobra.Command{
 		Use: "export", Short: "Print a registry as JSON: from its file, or from a running one", Args: cobra.NoArgs,
 		Long: "Print all namespaces, services and instances of a registry as one JSON document, for a backup or to move it\n" +
@@ -33,13 +35,20 @@ func (a *app) registryExport() *cobra.Command {
 				if c.Flags().Changed("data") {
 					return usagef("give --data or --endpoint, not both")
 				}
+				trusted, err := trust.config(endpoint)
+				if err != nil {
+					return err
+				}
 				d, err := a.readAPI(c.Context(), cloudmap.Config{
-					URL: endpoint, AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+					URL: endpoint, Region: cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")), TLS: trusted, AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
 				}, nil)
 				if err != nil {
 					return err
 				}
 				return a.writeDocument(d, file)
+			}
+			if c.Flags().Changed("ca") {
+				return usagef("--ca goes with --endpoint")
 			}
 			d, err := registry.ExportFile(registryFile(data))
 			switch {
@@ -56,7 +65,8 @@ func (a *app) registryExport() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&data, "data", localData, "directory of the registry's file")
-	c.Flags().StringVar(&endpoint, "endpoint", "", "ask the running registry at this URL, signing with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where they are set")
+	c.Flags().StringVar(&endpoint, "endpoint", "", "ask the running registry at this URL, signing with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION where they are set")
+	trust.add(c)
 	c.Flags().StringVarP(&file, "out", "o", "", "write to this file, as a whole or not at all, instead of standard output")
 	return c
 }

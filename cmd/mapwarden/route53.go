@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,13 +93,14 @@ func withChecks(api http.Handler, checks *route53.Checkers) http.Handler {
 
 func (a *app) registryChecksCommand() *cobra.Command {
 	var address, output string
+	var trust trustFlag
 	c := &cobra.Command{
 		Use: "checks [SERVICE-ID [INSTANCE-ID]]", Short: "Show what each vantage of the registry's Route 53 health checks sees",
 		Args: cobra.MaximumNArgs(2),
 		Long: "Show the Route 53 health checks of a registry on this machine: the verdict, and what each vantage thinks and saw last.\n" +
 			"It reads GET http://" + registryAddress + route53.PathPrefix + ".",
 		RunE: func(c *cobra.Command, args []string) error {
-			checks, err := readChecks(c.Context(), address, args)
+			checks, err := readChecks(c.Context(), address, &trust, args)
 			if err != nil {
 				return err
 			}
@@ -111,14 +113,19 @@ func (a *app) registryChecksCommand() *cobra.Command {
 	}
 	outputFlag(c, &output)
 	c.Flags().StringVar(&address, "addr", "http://"+registryAddress, "where the registry's API is")
+	trust.add(c)
 	return c
 }
 
 // readChecks asks a registry for the views of its checkers.
-func readChecks(ctx context.Context, address string, args []string) ([]route53.View, error) {
+func readChecks(ctx context.Context, address string, trust *trustFlag, args []string) ([]route53.View, error) {
 	base := address
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
+	}
+	trusted, err := trust.config(base)
+	if err != nil {
+		return nil, err
 	}
 	path := []string{route53.PathPrefix}
 	for _, arg := range args {
@@ -130,11 +137,14 @@ func readChecks(ctx context.Context, address string, args []string) ([]route53.V
 	if err != nil {
 		return nil, usagef("--addr %s: %w", address, err)
 	}
-	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: trusted}}
 	resp, err := client.Do(req)
 	if err != nil {
 		if at := (*url.Error)(nil); errors.As(err, &at) {
 			err = at.Err // the address is said already
+		}
+		if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+			return nil, unreachablef("%s: %w; name its authority with --ca FILE", address, err)
 		}
 		return nil, unreachablef("no registry answers at %s: %w; is one running? give its address with --addr", address, err)
 	}

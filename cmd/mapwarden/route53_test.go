@@ -115,7 +115,7 @@ func (s *checkedService) becomes(id string, want types.HealthStatus) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); s.status(id) != want; {
 		if time.Now().After(deadline) {
-			views, err := readChecks(s.t.Context(), s.url, nil)
+			views, err := readChecks(s.t.Context(), s.url, new(trustFlag), nil)
 			s.t.Fatalf("%s is %s, waited for %s in vain; its checks: %+v, %v", id, s.status(id), want, views, err)
 		}
 		<-time.After(5 * time.Millisecond)
@@ -175,7 +175,7 @@ func TestRoute53Checks(t *testing.T) {
 	if got := s.found(); got != "" {
 		t.Errorf("found %s", got)
 	}
-	views, err := readChecks(t.Context(), s.url, []string{s.id, "a"})
+	views, err := readChecks(t.Context(), s.url, new(trustFlag), []string{s.id, "a"})
 	if err != nil || len(views) != 1 || views[0].Verdict != "unhealthy" || views[0].Vantages[0].Cause != "status" {
 		t.Errorf("views %+v, %v", views, err)
 	}
@@ -186,7 +186,7 @@ func TestRoute53Checks(t *testing.T) {
 	}
 	s.register("b", tls.URL) // speaks no plain HTTP
 	s.becomes("b", types.HealthStatusUnhealthy)
-	if _, err := readChecks(t.Context(), s.url, []string{s.id, "none"}); err == nil {
+	if _, err := readChecks(t.Context(), s.url, new(trustFlag), []string{s.id, "none"}); err == nil {
 		t.Error("an instance that is not there has a view")
 	}
 }

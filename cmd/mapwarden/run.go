@@ -44,6 +44,7 @@ func (a *app) runCommand() *cobra.Command {
 	o.registry.add(c)
 	a.daemonFlags(c, &o)
 	c.Flags().StringVar(&o.data, "data", "", "directory of journal, history and memory; default "+systemData+" where it can be written, else "+localData)
+	o.trust.add(c)
 	c.Flags().StringVarP(&path, "config", "c", "", "config file (docs/configuration.md)")
 	c.Flags().StringVar(&flags.Registry, "registry", "", "aws, embedded, or the URL of a registry; wins over the file")
 	c.Flags().StringVar(&flags.Mode, "mode", "", "off or observe: may only lower the file's mode")

@@ -34,7 +34,7 @@ import (
 //	counts NAME PATTERN      the same for its metrics, at $NAME_web
 //	hup NAME                 send it a SIGHUP
 //	fleet REGISTRY N         create shop/api and, with custom health, shop/web, with N servers each
-//	certificate CERT KEY     write a certificate for localhost, and its key
+//	certificate CERT KEY     write a certificate for localhost and 127.0.0.1, and its key
 //	crash INSTANCE, recover INSTANCE   its server resets connections, or serves again
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

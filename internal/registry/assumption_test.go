@@ -87,5 +87,5 @@ func TestAssumptions(t *testing.T) {
 // found is the number of instances that a query without a filter finds.
 func found(t *testing.T, r *registry.Registry) int {
 	t.Helper()
-	return len(must[registry.Discovery](t)(r.Discover(registry.Query{Namespace: "prod", Service: "web"})).Instances)
+	return len(must[registry.Discovery](t)(r.Discover(registry.Query{Namespace: "prod", Service: "web"})).Drawn)
 }

@@ -30,8 +30,18 @@ type Query struct {
 
 // Discovery is the answer to a Query.
 type Discovery struct {
-	Instances []*Instance // in random order
-	Revision  int64
+	View *ServiceView
+	// Drawn are the instances, in random order, by their place in the view.
+	Drawn []int32
+}
+
+// Instances are the instances themselves.
+func (d Discovery) Instances() []*Instance {
+	instances := make([]*Instance, len(d.Drawn))
+	for i, at := range d.Drawn {
+		instances[i] = d.View.Instances[at]
+	}
+	return instances
 }
 
 // Discover returns instances of a service: those that match Must, then those
@@ -51,14 +61,17 @@ func (r *Registry) Discover(q Query) (Discovery, error) {
 	if q.Health == "" && r.opts.Assume.DiscoverAll {
 		q.Health = AnyHealth
 	}
-	found, err := view.healthy(matching(view.Instances, q.Must), q.Health)
-	if err != nil {
+	found := make([]int32, len(view.Instances))
+	for i := range found {
+		found[i] = int32(i)
+	}
+	if found, err = view.healthy(view.matching(found, q.Must), q.Health); err != nil {
 		return Discovery{}, err
 	}
-	if preferred := matching(found, q.Prefer); len(preferred) > 0 {
+	if preferred := view.matching(found, q.Prefer); len(preferred) > 0 {
 		found = preferred
 	}
-	return Discovery{Instances: draw(found, int(most)), Revision: view.Revision}, nil
+	return Discovery{view, draw(found, int(most))}, nil
 }
 
 // DiscoverRevision returns the revision alone. It grows when an instance is
@@ -71,29 +84,40 @@ func (r *Registry) DiscoverRevision(q Query) (int64, error) {
 	return view.Revision, nil
 }
 
+// lookup checks the part of a query that all discovery has, and finds its service.
 func (r *Registry) lookup(q Query) (*ServiceView, error) {
+	var view *ServiceView
+	ns := r.published.namespaces.Load().byHTTPName[q.Namespace]
+	if ns != nil {
+		view = r.ServiceNamed(ns, q.Service)
+	}
+	if view == nil { // names that somebody has need no look at their shape
+		if err := q.checkNames(); err != nil {
+			return nil, err
+		}
+	}
 	err := first(
-		required("NamespaceName", q.Namespace, maxNameHTTP),
-		checkServiceName("ServiceName", q.Service),
 		checkOwner(q.Owner),
 		checkParameters("QueryParameters", q.Must),
 		checkParameters("OptionalParameters", q.Prefer),
 	)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !graphic(q.Namespace) {
-		return nil, invalid("NamespaceName", "%q may only have printable ASCII characters without spaces", q.Namespace)
-	}
-	ns := r.published.namespaces.Load().byHTTPName[q.Namespace]
-	if ns == nil || !r.owns(q.Owner) {
+	case ns == nil || !r.owns(q.Owner):
 		return nil, refuse(NamespaceNotFound, "no namespace %s", q.Namespace)
-	}
-	view := r.ServiceNamed(ns, q.Service)
-	if view == nil || view.Name != q.Service {
+	case view == nil || view.Name != q.Service:
 		return nil, refuse(ServiceNotFound, "no service %s in namespace %s", q.Service, q.Namespace)
 	}
 	return view, nil
+}
+
+func (q Query) checkNames() error {
+	err := first(required("NamespaceName", q.Namespace, maxNameHTTP), checkServiceName("ServiceName", q.Service))
+	if err == nil && !graphic(q.Namespace) {
+		err = invalid("NamespaceName", "%q may only have printable ASCII characters without spaces", q.Namespace)
+	}
+	return err
 }
 
 func checkParameters(member string, attrs map[string]string) error {
@@ -109,35 +133,36 @@ func checkParameters(member string, attrs map[string]string) error {
 }
 
 // healthy applies the filter to instances of the service.
-func (v *ServiceView) healthy(instances []*Instance, filter HealthFilter) ([]*Instance, error) {
+func (v *ServiceView) healthy(found []int32, filter HealthFilter) ([]int32, error) {
 	switch filter {
 	case "", OnlyHealthy, OnlyUnhealthy, AnyHealth, HealthyOrElseAll:
 	default:
 		return nil, invalid("HealthStatus", "%.32q is none of HEALTHY, UNHEALTHY, ALL, HEALTHY_OR_ELSE_ALL", filter)
 	}
 	if !v.HasCheck() {
-		return instances, nil
+		return found, nil
 	}
+	inPool := func(i *Instance) bool { return i.Health == Healthy || v.InPool(i) } // nearly all are healthy
 	switch filter {
 	case AnyHealth:
-		return instances, nil
+		return found, nil
 	case OnlyUnhealthy:
-		return keep(instances, func(i *Instance) bool { return i.Health == Unhealthy }), nil
+		return v.sift(found, func(i *Instance) bool { return i.Health == Unhealthy }), nil
 	case HealthyOrElseAll:
-		if healthy := keep(instances, v.InPool); len(healthy) > 0 {
-			return healthy, nil
+		if pool := v.sift(found, inPool); len(pool) > 0 {
+			return pool, nil
 		}
-		return instances, nil
+		return found, nil
 	}
-	return keep(instances, v.InPool), nil
+	return v.sift(found, inPool), nil
 }
 
-// matching returns the instances that have all of the attributes.
-func matching(instances []*Instance, attrs map[string]string) []*Instance {
+// matching returns the instances that have all of the attributes, as sift does.
+func (v *ServiceView) matching(found []int32, attrs map[string]string) []int32 {
 	if len(attrs) == 0 {
-		return instances
+		return found
 	}
-	return keep(instances, func(i *Instance) bool {
+	return v.sift(found, func(i *Instance) bool {
 		for key, want := range attrs {
 			if got, ok := i.Attributes.Lookup(key); !ok || got != want {
 				return false
@@ -147,19 +172,29 @@ func matching(instances []*Instance, attrs map[string]string) []*Instance {
 	})
 }
 
-// draw returns at most n of the instances in random order, and leaves the list
-// that it was given, which a view may own, as it is.
-func draw(instances []*Instance, n int) []*Instance {
-	drawn := append(make([]*Instance, 0, len(instances)), instances...)
-	n = min(n, len(drawn))
+// sift moves the instances that match to the front of found, and returns them.
+// Where none does, found is as it was.
+func (v *ServiceView) sift(found []int32, match func(*Instance) bool) []int32 {
+	kept := found[:0]
+	for _, at := range found {
+		if match(v.Instances[at]) {
+			kept = append(kept, at)
+		}
+	}
+	return kept
+}
+
+// draw returns at most n of found in random order; it uses the list up.
+func draw(found []int32, n int) []int32 {
+	n = min(n, len(found))
 	// One seed for each answer: a number from the shared source costs as much
 	// as the copy of an instance.
 	var source rand.PCG
 	source.Seed(rand.Uint64(), rand.Uint64())
 	for i := range n {
-		below, _ := bits.Mul64(source.Uint64(), uint64(len(drawn)-i))
+		below, _ := bits.Mul64(source.Uint64(), uint64(len(found)-i))
 		j := i + int(below)
-		drawn[i], drawn[j] = drawn[j], drawn[i]
+		found[i], found[j] = found[j], found[i]
 	}
-	return drawn[:n]
+	return found[:n]
 }

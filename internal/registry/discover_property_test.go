@@ -40,11 +40,11 @@ func TestDiscoverProperty(t *testing.T) {
 			rt.Fatal(err)
 		}
 		want := plainDiscover(r.View(id), q)
-		if len(answer.Instances) != min(len(want), int(most)) {
-			rt.Fatalf("%d instances, want %d of at most %d", len(answer.Instances), len(want), most)
+		if len(answer.Drawn) != min(len(want), int(most)) {
+			rt.Fatalf("%d instances, want %d of at most %d", len(answer.Drawn), len(want), most)
 		}
 		seen := make(map[string]bool)
-		for _, i := range answer.Instances {
+		for _, i := range answer.Instances() {
 			if seen[i.ID] || !slices.Contains(want, i) {
 				rt.Fatalf("%s is twice in the answer, or should not be: want some of %s", i.ID, ids(want))
 			}

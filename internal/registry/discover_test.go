@@ -57,7 +57,7 @@ func TestDiscover(t *testing.T) {
 		{"plain", registry.OnlyHealthy, zone("1"), nil, "p"},
 	} {
 		found := must[registry.Discovery](t)(r.Discover(registry.Query{
-			Namespace: "prod", Service: tt.service, Health: tt.health, Must: tt.must, Prefer: tt.prefer})).Instances
+			Namespace: "prod", Service: tt.service, Health: tt.health, Must: tt.must, Prefer: tt.prefer})).Instances()
 		slices.SortFunc(found, func(a, b *registry.Instance) int { return strings.Compare(a.ID, b.ID) })
 		if got := ids(found); got != tt.want {
 			t.Errorf("%s %q must %v prefer %v = %q, want %q", tt.service, tt.health, tt.must, tt.prefer, got, tt.want)
@@ -93,7 +93,7 @@ func TestDiscoverDraws(t *testing.T) {
 		register(t, r, svc, fmt.Sprintf("%03d", i), nil)
 	}
 	ask := func(most *int32) []*registry.Instance {
-		return must[registry.Discovery](t)(r.Discover(registry.Query{Namespace: "prod", Service: "web", Max: most})).Instances
+		return must[registry.Discovery](t)(r.Discover(registry.Query{Namespace: "prod", Service: "web", Max: most})).Instances()
 	}
 	if n := len(ask(nil)); n != 100 {
 		t.Errorf("%d instances by default, want 100", n)

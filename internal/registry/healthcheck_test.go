@@ -119,8 +119,8 @@ func TestUnknownIsInThePool(t *testing.T) {
 		}
 		for filter, n := range want {
 			got := must[registry.Discovery](t)(r.Discover(registry.Query{Namespace: "example.com", Service: "web", Health: filter}))
-			if len(got.Instances) != n {
-				t.Errorf("closed %v, %s: %s, want %d", closed, filter, ids(got.Instances), n)
+			if len(got.Drawn) != n {
+				t.Errorf("closed %v, %s: %s, want %d", closed, filter, ids(got.Instances()), n)
 			}
 		}
 		if got := r.View(svc).Instance("new").Health; got != registry.Unknown {

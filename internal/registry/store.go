@@ -115,7 +115,11 @@ func openExisting(path string, how bbolt.Options) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open registry %s: %w", path, err)
 	}
-	if err := s.checkFormat(); err != nil {
+	err = s.checkPages()
+	if err == nil {
+		err = s.checkFormat()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open registry %s: %w", path, err), s.close())
 	}
 	return s, nil

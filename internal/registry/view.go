@@ -17,15 +17,25 @@ type ServiceView struct {
 	Instances []*Instance
 
 	unknownIsOut bool // Options.UnknownIsUnhealthy
-	derived      atomic.Value
+	derived      [faces]atomic.Value
 }
 
-// Derived is what the DNS face made of this view, or nil.
-func (v *ServiceView) Derived() any { return v.derived.Load() }
+// Face is one of those that make more of a view than they are given.
+type Face int
 
-// Derive keeps what the DNS face made of this view, as long as the view. It is
+// The faces.
+const (
+	DNSFace Face = iota
+	JSONFace
+	faces
+)
+
+// Derived is what the face made of this view, or nil.
+func (v *ServiceView) Derived(f Face) any { return v.derived[f].Load() }
+
+// Derive keeps what the face made of this view, as long as the view. It is
 // always of the same type; of several made at a time any may stay.
-func (v *ServiceView) Derive(what any) { v.derived.Store(what) }
+func (v *ServiceView) Derive(f Face, what any) { v.derived[f].Store(what) }
 
 // Instance is the instance of that id, or nil.
 func (v *ServiceView) Instance(id string) *Instance {

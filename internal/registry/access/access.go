@@ -32,9 +32,10 @@ const (
 
 // door is the handler in front of a face.
 type door struct {
-	opts  Options
-	large chan struct{} // a place for each large body
-	next  http.Handler
+	opts     Options
+	refusals refusals
+	large    chan struct{} // a place for each large body
+	next     http.Handler
 }
 
 // New returns next behind a door. Where Options ask for nothing it costs a
@@ -43,7 +44,7 @@ func New(opts Options, next http.Handler) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &door{opts: opts, large: make(chan struct{}, largeBodies), next: next}
+	return &door{opts: opts, refusals: refusals{log: opts.Log}, large: make(chan struct{}, largeBodies), next: next}
 }
 
 // ServeHTTP answers a refusal, or lets the request through. A panic behind the
@@ -82,11 +83,12 @@ func (d *door) admit(w http.ResponseWriter, r *http.Request) *refusal {
 	operation := operationOf(r)
 	if d.opts.Keys != nil && d.opts.Keys.Asked() && !harmless(r) {
 		key, refused := d.verify(w, r)
-		if refused != nil {
-			return refused
+		if refused == nil && key.ReadOnly && !reads(operation) {
+			refused = denied(d.opts.Account, key.ID, operation)
 		}
-		if key.ReadOnly && !reads(operation) {
-			return denied(d.opts.Account, key.ID, operation)
+		if refused != nil {
+			d.refusals.note(r, refused)
+			return refused
 		}
 	}
 	if d.opts.Throttle != nil {

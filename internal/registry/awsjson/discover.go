@@ -10,7 +10,7 @@ import (
 
 // discoverInstances is the one operation that is called all the time, so it does
 // without reflection: the requests that clients send are scanned, and an answer
-// is copied together from what the instances are kept as. It takes and gives
+// is copied together from instances that are spelled already. It takes and gives
 // what the codec would; tests hold it to that.
 func discoverInstances(reg *registry.Registry, body, answer []byte) ([]byte, error) {
 	q, ok := scanQuery(body)
@@ -45,28 +45,13 @@ func decodeQuery(body []byte) (registry.Query, error) {
 
 // appendDiscovery appends the JSON of a DiscoverInstancesOutput.
 func appendDiscovery(to []byte, q registry.Query, found registry.Discovery) []byte {
-	var room [256]byte
-	end := append(room[:0], `,"NamespaceName":`...)
-	end = appendString(end, q.Namespace)
-	end = append(end, `,"ServiceName":`...)
-	end = appendString(end, q.Service)
-	end = append(end, '}')
-
 	to = append(to, `{"Instances":[`...)
-	for i, inst := range found.Instances {
-		if i > 0 {
-			to = append(to, ',')
-		}
-		to = append(to, `{"Attributes":`...)
-		to = append(to, inst.Attributes.JSON()...)
-		to = append(to, `,"HealthStatus":"`...)
-		to = append(to, inst.Health.String()...)
-		to = append(to, `","InstanceId":`...)
-		to = appendString(to, inst.ID)
-		to = append(to, end...)
+	if len(found.Drawn) > 0 {
+		to = appendDrawn(to, q, found)
+		to = to[:len(to)-len(`,`)]
 	}
 	to = append(to, `],"InstancesRevision":`...)
-	to = strconv.AppendInt(to, found.Revision, 10)
+	to = strconv.AppendInt(to, found.View.Revision, 10)
 	return append(to, '}')
 }
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -159,18 +161,35 @@ var impossible = map[string]map[string]string{
 	"UpdatePublicDnsNamespace":  {"ResourceInUse": "what is in use can be updated; an operation in flight is a DuplicateRequest"},
 	"RegisterInstance":          {"ResourceInUse": "an instance has no parts that could be in use"},
 	"DeregisterInstance":        {"ResourceInUse": "an instance has no parts that could be in use"},
-	"DiscoverInstances":         {"RequestLimitExceeded": "not by itself; where throttling is switched on, the door in front of the registry says so"},
-	"DiscoverInstancesRevision": {"RequestLimitExceeded": "not by itself; where throttling is switched on, the door in front of the registry says so"},
+}
+
+// throttled are errors that the door in front of the registry answers, where
+// throttling is switched on: the tests of package access make them.
+var throttled = map[string]string{"DiscoverInstances": "RequestLimitExceeded", "DiscoverInstancesRevision": "RequestLimitExceeded"}
+
+// throttledTest is the test of package access that makes an operation's.
+func throttledTest(t *testing.T, operation string) string {
+	t.Helper()
+	source, err := os.ReadFile("../access/throttle_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile(fmt.Sprintf(`(?s)\nfunc TestThrottle\(.*\n\t\t\{"aws", %q, [^\n]*%q\},`, operation, throttled[operation]))
+	if !row.Match(source) {
+		t.Errorf("TestThrottle of package access has no row for %s", operation)
+	}
+	return "TestThrottle/aws_" + operation
 }
 
 // TestModelledErrors makes a mistake for every error that AWS's model has. The
-// model must have no error that neither stands here nor is called impossible.
+// model must have no error that neither stands here, nor is called impossible
+// or throttled.
 func TestModelledErrors(t *testing.T) {
 	m := loadModel(t)
 	dir := t.TempDir()
 	for _, operation := range awsjson.OperationNames() {
 		for _, e := range m.Operations[operation].Errors {
-			if e.Shape == "InvalidInput" || impossible[operation][e.Shape] != "" {
+			if e.Shape == "InvalidInput" || impossible[operation][e.Shape] != "" || throttled[operation] == e.Shape {
 				continue
 			}
 			t.Run(operation+"/"+e.Shape, func(t *testing.T) {

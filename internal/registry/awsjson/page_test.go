@@ -43,6 +43,8 @@ func page(t *testing.T, m *model) string {
 			proof := fmt.Sprintf("`TestModelledErrors/%s/%s`", operation, e.Shape)
 			if why := impossible[operation][e.Shape]; why != "" {
 				proof = "cannot occur: " + why
+			} else if throttled[operation] == e.Shape {
+				proof = fmt.Sprintf("with `--throttle`: `%s` of `internal/registry/access`", throttledTest(t, operation))
 			} else if e.Shape == "InvalidInput" {
 				proof = fmt.Sprintf("`TestConstraints/%s`, below", operation)
 			} else if _, declared := wrong[operation][e.Shape]; !declared {

@@ -17,7 +17,7 @@ type pool struct {
 
 // poolOf is the pool of a view.
 func poolOf(ns *registry.Namespace, svc *registry.ServiceView) *pool {
-	if p, ok := svc.Derived().(*pool); ok {
+	if p, ok := svc.Derived(registry.DNSFace).(*pool); ok {
 		return p
 	}
 	p := &pool{exists: hasRecords(ns, svc)}
@@ -27,7 +27,7 @@ func poolOf(ns *registry.Namespace, svc *registry.ServiceView) *pool {
 	for i, k := range []kind{kindA, kindAAAA} {
 		p.addresses[i] = drawable(svc, k)
 	}
-	svc.Derive(p)
+	svc.Derive(registry.DNSFace, p)
 	return p
 }
 
