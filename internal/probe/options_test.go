@@ -65,6 +65,46 @@ func TestFilesAreReadAgain(t *testing.T) {
 	})
 }
 
+// A certificate and its key are two files: between the first and the second
+// write what there was before is shown.
+func TestClientCertificateIsReadAgain(t *testing.T) {
+	t.Parallel()
+	cert, key, _ := theAuthority().files(t, "first", time.Hour)
+	newCert, newKey := theAuthority().issue(t, "second, with a longer name", time.Hour)
+	synctest.Test(t, func(t *testing.T) {
+		var f files
+		shows := func(want string) {
+			t.Helper()
+			c, err := f.certificate(cert, key)
+			if err != nil || c.Leaf.Subject.CommonName != want {
+				t.Errorf("got %v, %v, want %s", c, err, want)
+			}
+		}
+		shows("first")
+		if err := os.WriteFile(cert, newCert, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		shows("first")
+		if err := os.WriteFile(key, append(newKey, '\n'), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		shows("second, with a longer name")
+	})
+}
+
+// What the event loop does not do runs beside it.
+func TestOtherProtocolsBesideTheEventLoop(t *testing.T) {
+	t.Parallel()
+	inBoth(t, func(t *testing.T, k kind) {
+		for _, r := range append(grpcRows()[:3], http2Rows()[0], httpsRows()[2]) {
+			o := Options{Policy: loopbackOnly, Roots: theAuthority().pool()}
+			r.want.check(t, k.askTarget(t, o, targetAt(r.serve(t), r.probe(t), enough)))
+		}
+	})
+}
+
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	cert, key, ca := theAuthority().files(t, "checker", time.Hour)

@@ -205,11 +205,14 @@ func http2Rows() []row {
 		{"Go", "has HTTP/1.1 alone over TLS", goServer(says, &tls.Config{}, http1Only), h2(health.Probe{}), failsAs(health.TLS, "no application protocol")},
 		{"nginx", "has HTTP/1.1 alone", nginx("", "return 200;"), h2c(health.Probe{}), failsAs(health.Malformed, "the target does not speak HTTP/2")},
 		{"Go", "sends a body without end", goServer(floods, nil, cleartextOnly), h2c(needle), failsAs(health.BadBody, "first 5120 bytes")},
+		{"Go", "sends 40 KiB of headers", goServer(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Filler", strings.Repeat("~", 40<<10))
+		}, nil, cleartextOnly), h2c(health.Probe{}), failsAs(health.Malformed, "COMPRESSION_ERROR")},
 		{"Go", "sends 1 MiB of headers", goServer(func(w http.ResponseWriter, _ *http.Request) {
 			for _, c := range "abcdefghijklmnop" {
 				w.Header().Set("X-"+string(c), strings.Repeat(string(c), 64<<10))
 			}
-		}, nil, cleartextOnly), h2c(health.Probe{}), failsAs(health.Malformed, "")},
+		}, nil, cleartextOnly), h2c(health.Probe{}), failsAs(health.Malformed, "COMPRESSION_ERROR")},
 		{"Go", "never answers", goServer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil, cleartextOnly), h2c(health.Probe{}), timedOut},
 		{"raw", "sends frames without end", raw(func(c net.Conn) {
 			go io.Copy(io.Discard, c)
@@ -220,8 +223,8 @@ func http2Rows() []row {
 				}
 			}
 		}), h2c(health.Probe{}), failsAs(health.Malformed, "over 65536 bytes")},
-		{"raw", "resets", raw(func(c net.Conn) { c.Read(make([]byte, 1)); c.(*net.TCPConn).SetLinger(0); c.Close() }), h2c(health.Probe{}), failsAs(health.Reset, "")},
-		{"raw", "closes without a word", raw(func(c net.Conn) { c.Close() }), h2c(health.Probe{}), failsAs(health.Reset, "")},
+		{"raw", "resets", raw(func(c net.Conn) { c.Read(make([]byte, 1)); c.(*net.TCPConn).SetLinger(0); c.Close() }), h2c(health.Probe{}), failsAs(health.Reset, "connection reset")},
+		{"raw", "closes without a word", raw(func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.(*net.TCPConn).CloseWrite() }), h2c(health.Probe{}), failsAs(health.Reset, "closed without an answer")},
 		{"raw", "says nothing", raw(func(net.Conn) {}), h2c(health.Probe{}), timedOut},
 		{"none", "nobody listens", nobody, h2c(health.Probe{}), refused},
 	}
@@ -325,6 +328,6 @@ func proxyRows() []row {
 		{"nginx", "expects it before TLS; version 1", nginx("ssl proxy_protocol", `return 200 "ok";`), v(health.Probe{Protocol: health.HTTPS}, 1), passes200},
 		{"HAProxy", "expects the header; version 1", haproxyHTTP("accept-proxy"), v(get, 1), passes200},
 		{"HAProxy", "expects the header; version 2", haproxyHTTP("accept-proxy"), v(get, 2), passes200},
-		{"nginx", "expects the header and gets none", plain, fixed(get), failsAs(health.Reset, "")},
+		{"nginx", "expects the header and gets none", plain, fixed(get), failsAs(health.Reset, "closed without an answer")},
 	}
 }

@@ -78,8 +78,8 @@ func receive(fd int32, b []byte) (int, syscall.Errno) {
 }
 
 // holdACK keeps the last acknowledgement of the next handshake back: it goes
-// out with the first data, or never where a reset comes first. It saves a
-// packet.
+// out with the first data or the end of our side, or never where a reset comes
+// first. It saves a packet.
 func holdACK(fd uintptr) {
 	var off int32
 	unix.RawSyscall6(unix.SYS_SETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, uintptr(unsafe.Pointer(&off)), unsafe.Sizeof(off), 0)

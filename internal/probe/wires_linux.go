@@ -158,11 +158,8 @@ func errnoOf(err error) syscall.Errno {
 
 // call begins to connect.
 func (ws *wires) call(w *wire) {
-	pr := &w.plan.target.Check.Probe
 	w.to.set(w.addr)
-	if pr.Protocol == health.HTTP || pr.HalfOpen {
-		holdACK(uintptr(w.fd))
-	}
+	holdACK(uintptr(w.fd))
 	switch errno := connect(w.fd, &w.to); errno {
 	case 0, unix.EINPROGRESS, unix.EINTR:
 		ws.goOn(w)

@@ -55,7 +55,7 @@ static void part(int fd) {
 static void launch(int i) {
   if (!spares && sockets == MAX_SOCKETS) return;
   int fd = spares ? spare[--spares] : fresh(), off = 0;
-  if (http || half) setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+  setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
   int b = 1 + i / (256 * 200), c = i / 200 % 256, d = 1 + i % 200, port = first_port + i % ports;
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port),
                           .sin_addr.s_addr = htonl(127u << 24 | b << 16 | c << 8 | d)};
