@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -164,10 +165,16 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 		c.heldOut++
 	default:
 		c.removed++
-		if w != nil && w.faults() == 0 && !w.drains && w.slow == 0 && !c.s.stops(svc, id) {
+		if w != nil && w.faults() == 0 && !w.drains && w.slow == 0 && !c.s.stops(svc, id) && !c.drained(svc, id) {
 			c.wrong++
 		}
 	}
+}
+
+// drained reports whether a journal says that an operator wanted it out.
+func (c *clients) drained(svc *service, id string) bool {
+	e := c.s.store.entry(svc.ID, id)
+	return e != nil && e.Reason == policy.Drained
 }
 
 // waiting reports whether a journal says that the instance never passed.

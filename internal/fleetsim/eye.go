@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -59,7 +60,8 @@ type eye struct {
 	wall     int64 // of the latest Clock, minus the monotonic time
 	onsets   []onset
 	removals []removal
-	heard    heard // from owners
+	heard    heard                 // from owners
+	drained  map[key]time.Duration // until
 
 	second time.Duration // in which ticks are counted
 	ticks  int
@@ -68,7 +70,7 @@ type eye struct {
 func newEye(p *process) *eye {
 	j := p.c.s.judge
 	j.fairFrom = p.c.s.now
-	y := &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard()}
+	y := &eye{p: p, j: j, sights: map[key]*sight{}, known: map[string]*known{}, heard: newHeard(), drained: map[key]time.Duration{}}
 	y.heard.back = j.back // what one of them did stays done
 	j.eyes = append(j.eyes, y)
 	return y
@@ -119,6 +121,9 @@ func (y *eye) told(e warden.Event) {
 				y.heard.back[key{x.Service.ID, x.Instance}] = y.now()
 			}
 		}
+		for _, d := range e.Memory.Drains {
+			y.drained[key{d.Service, d.Instance}] = y.now() + time.Duration(d.Until-y.p.clock().Wall)
+		}
 		if f := e.Memory.Freeze; f != nil {
 			y.frozen = y.now() + time.Duration(f.Until-y.p.clock().Wall)
 		}
@@ -144,6 +149,10 @@ func (y *eye) told(e warden.Event) {
 			e.For = time.Hour
 		}
 		y.frozen = y.now() + min(e.For, 72*time.Hour)
+	case warden.Drain:
+		y.drained[key{e.Service, e.Instance}] = y.now() + cmp.Or(e.For, time.Hour)
+	case warden.Undrain:
+		delete(y.drained, key{e.Service, e.Instance})
 	case warden.Unfreeze:
 		y.frozen = 0
 	case warden.Stopping:

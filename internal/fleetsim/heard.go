@@ -103,6 +103,15 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		}
 		return true
 	}
+	if e.Reason == policy.Drained {
+		if y.drained[k] == 0 || y.now() > y.drained[k] {
+			y.fail("%s as drained, which nobody asked for", what)
+		}
+		if c := y.sums(svc, e.Instance); c.others == 0 {
+			y.fail("%s as drained, the last one", what)
+		}
+		return true
+	}
 	if e.Reason == policy.SaysDraining && y.sight(k).drains == 0 {
 		y.fail("%s as draining, which it does not say", what)
 	}

@@ -58,8 +58,9 @@ func (y *eye) sends(c lever.Call) {
 				y.looks(svc, what, c.Instance)
 			}
 		}
-		y.fleet(svc, what, gone, repeats)
-		if !gone {
+		ordered := entry.Reason == policy.Drained
+		y.fleet(svc, what, gone || ordered, repeats)
+		if !gone && !ordered {
 			y.line(svc, cfg, what, c.Instance)
 		}
 	}
@@ -72,7 +73,9 @@ func byItsOwner(e *lever.Entry) bool {
 }
 
 // outsideShares reports whether no share and no pace counts a removal.
-func outsideShares(e *lever.Entry) bool { return byItsOwner(e) || e.Reason == policy.Zone }
+func outsideShares(e *lever.Entry) bool {
+	return byItsOwner(e) || e.Reason == policy.Zone || e.Reason == policy.Drained
+}
 
 // evidence checks what the removal of one instance rests on.
 func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, e *lever.Entry) {

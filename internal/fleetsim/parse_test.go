@@ -33,10 +33,10 @@ func TestParseMistakes(t *testing.T) {
 		{"service shop/web colour=red\nrun 1m", `s:1:18: unknown setting "colour=red"`},
 		{head + "service mall/web instances=1\nrun 1m", `s:2:9: there is a service called "web" already: instances are named after it`},
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
-		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drift, ` +
+		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drain, drift, ` +
 			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
 			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, says-draining, scale, shallow, ` +
-			`slow, slowstart, start, starve, stop, stop-task, stranger, unfreeze, vanish, votes, zone-down, zone-up`},
+			`slow, slowstart, start, starve, stop, stop-task, stranger, undrain, unfreeze, vanish, votes, zone-down, zone-up`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},
 		{head + "at 1m crash web-9\nrun 1m", `s:2:13: no service has an instance "web-9"`},

@@ -76,6 +76,8 @@ var verbs = map[string]func(*words) func(*sim){
 	"release":  func(*words) func(*sim) { return tells(func() warden.Event { return warden.Release{} }) },
 	"retire":   func(*words) func(*sim) { return tells(func() warden.Event { return warden.Retire{} }) },
 	"restore":  restore,
+	"drain":    drain,
+	"undrain":  undrain,
 }
 
 var weathers = map[string]weather{

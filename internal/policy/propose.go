@@ -75,6 +75,8 @@ func accused(s situation) (Action, Reason) {
 		return Remove, UndoResurrection
 	case m.Gone:
 		return Remove, OwnerGone
+	case m.Drained:
+		return Remove, Drained
 	case s.zoneDead():
 		return Remove, Zone
 	case m.OwnerDraining:
@@ -193,7 +195,9 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 		case m.Last == health.Fail && !m.started() && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
-	case m.Gone, m.OutFor == UndoResurrection:
+	case m.OutFor == Drained && !m.Drained:
+		p.propose(v, i, Cancel, Undrained, NoReason)
+	case m.Gone, m.OutFor == UndoResurrection, m.OutFor == Drained:
 		if r := firstRule(gates, s); r != nil && !m.Pending {
 			p.propose(v, i, Cancel, r.reason, NoReason)
 		}
@@ -302,6 +306,10 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		why = Retiring
 	case m.Asked && m.Ours:
 		why = Operator
+	case m.Drained:
+		return NoReason, NoReason, at
+	case m.OutFor == Drained && m.Last == health.Pass:
+		why = Undrained
 	case m.draining():
 		return NoReason, NoReason, at
 	case st == Waiting && (m.Last == health.Pass || m.started()):

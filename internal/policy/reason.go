@@ -16,6 +16,8 @@ const (
 	Draining     Reason = "draining"       // it is about to stop, its owner says
 	SaysDraining Reason = "says-draining"  // it says itself that it is about to stop
 	OwnerRuns    Reason = "owner-running"  // the owner took that back: the removal is off
+	Drained      Reason = "drained"        // an operator wants it out, for a time
+	Undrained    Reason = "drain-ended"    // that time is over, and it passes
 	Recovered    Reason = "recovered"      // earned its return (rule 12)
 	FirstPass    Reason = "first-pass"     // admission ends (rule 11), or an initial UNHEALTHY is lifted (rule 13)
 	FailOpenAll  Reason = "fail-open-all"  // nothing passes any more: everything is returned (rule 6)

@@ -36,10 +36,11 @@ const (
 	gone      scope = 1 << iota // owner evidence "gone", too
 	admission                   // HoldOut, too
 	draining                    // of what is about to stop, too
+	told                        // of what an operator drains, too
 	single                      // not members of a dead zone: that is seen as a whole
 	restarts                    // when it lifts, failure runs and holds begin anew (rule 6)
 
-	always = gone | admission | draining
+	always = gone | admission | draining | told
 )
 
 // rules are asked in this order; the first that withholds gives the reason.
@@ -77,9 +78,9 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.OwnerWrites }},
 	{13, ForeignOut, always, "nobody else has set it UNHEALTHY",
 		func(s situation) bool { return s.m.Foreign }},
-	{16, OwnerAnswered, admission | draining, "no other writer spoke lately",
+	{16, OwnerAnswered, admission | draining | told, "no other writer spoke lately",
 		func(s situation) bool { return s.now < s.m.Yield }},
-	{16, Contended, admission | draining, "nobody else changes its status",
+	{16, Contended, admission | draining | told, "nobody else changes its status",
 		func(s situation) bool { return s.now < s.m.Contended }},
 	{17, Deploying, draining | restarts, "no deploy is under way",
 		func(s situation) bool { return s.v.Deploying }},
@@ -111,13 +112,13 @@ var rules = [...]rule{
 		lastHealthy},
 	{12, Flapping, 0, "it was removed fewer than 4 times in 24 h",
 		func(s situation) bool { return s.m.Removed >= maxRemovals }},
-	{14, DrillFailed, admission | draining, "the restore drill did not fail",
+	{14, DrillFailed, admission | draining | told, "the restore drill did not fail",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
 			return s.v.Quarantine && !leaves(s.why) && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
-	{14, DrillPending, admission | draining, "the restore drill is done",
+	{14, DrillPending, admission | draining | told, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
 	{16, Busy, always, "no other procedure runs on the instance",
 		func(s situation) bool { return s.m.Busy }},
@@ -184,6 +185,8 @@ func (s situation) halved() bool {
 // applies reports whether the rule is asked at all for this removal.
 func (r *rule) applies(s situation) bool {
 	switch {
+	case s.why == Drained:
+		return r.scope&told != 0
 	case s.m.class(s.why) == health.Gone:
 		return r.scope&gone != 0
 	case s.action == HoldOut:

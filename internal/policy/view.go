@@ -71,6 +71,7 @@ type Member struct {
 	Pending   bool           // a status is written and not yet in effect
 	Busy      bool           // a drill or a release runs on it
 	Asked     bool           // an operator asked for its return
+	Drained   bool           // an operator wants it out, for a time
 	NotUntil  health.Instant // the lever's latest procedure failed; not again before this
 	Yield     health.Instant // its owner registered it again; not before this
 	Contended health.Instant // somebody else changes its status too; not before this
@@ -113,7 +114,7 @@ func (m *Member) draining() bool { return m.OwnerDraining || m.Draining }
 // failure was says nothing of one that fails now and then.
 func (m *Member) class(why Reason) health.Class {
 	switch {
-	case m.Gone || why == UndoResurrection:
+	case m.Gone || why == UndoResurrection || why == Drained:
 		return health.Gone
 	case why == Gray, why == Slow:
 		return health.Soft

@@ -93,6 +93,7 @@ func (w *Warden) unlearn(s *service) {
 func (w *Warden) load(e Loaded) {
 	w.loaded = true
 	w.remember(e.Memory)
+	w.recallDrains(e.Memory.Drains)
 	w.succeed(e.Memory)
 	w.lost = e.Lost
 	if f := e.Memory.Freeze; f != nil && f.Until > w.wall(w.now) {

@@ -115,6 +115,7 @@ func (w *Warden) keep() {
 	w.keepVantages()
 	w.keepFreeze()
 	w.keepThaw()
+	w.keepDrains()
 	w.assess()
 	storm := w.bank.Storm
 	w.bank = w.bank.Settle(w.outlook, w.cfg.Fleet, w.now)

@@ -166,7 +166,7 @@ func (w *Warden) endedOut(s *service, sl *slot, j *job) {
 		} else {
 			sl.registry = health.Unhealthy
 		}
-		if !j.Entry.Waiting && !policy.ByOwner(j.Entry.Reason) {
+		if !j.Entry.Waiting && !policy.ByOwner(j.Entry.Reason) && j.Entry.Reason != policy.Drained {
 			w.countRemoval(s, sl)
 		}
 	case lever.Gone, lever.Yielded:

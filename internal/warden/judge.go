@@ -143,6 +143,7 @@ func (w *Warden) member(s *service, i int) policy.Member {
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
 	m.Draining = st.Phase == health.Draining
+	m.Drained = w.drainOf(s.found.Service.ID, sl.inst) != nil
 	if n := len(sl.removals); n > 0 {
 		m.LastRemoved = sl.removals[n-1]
 	}

@@ -58,6 +58,7 @@ type Warden struct {
 	massUntil health.Instant
 	frozen    freeze
 	thaw      thaw
+	drains    []drain
 	retiring  bool
 	retired   bool
 	stopping  bool
@@ -151,6 +152,10 @@ func (w *Warden) take(e Event) {
 		w.release(e)
 	case RestoreAsked:
 		w.restoreAsked(e)
+	case Drain:
+		w.drainAsked(e)
+	case Undrain:
+		w.undrainAsked(e)
 	case Retire:
 		w.retire(e)
 	case Stopping:

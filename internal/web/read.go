@@ -48,6 +48,8 @@ func (s *Server) api(mux *http.ServeMux) {
 		{"GET", "/events", s.events},
 		{"POST", "/freeze", command(s, freezeCommand)},
 		{"POST", "/unfreeze", command(s, unfreezeCommand)},
+		{"POST", "/drain", command(s, s.drainCommand)},
+		{"POST", "/undrain", command(s, s.undrainCommand)},
 		{"POST", "/release", command(s, releaseCommand)},
 		{"POST", "/quarantine/restore", command(s, s.restoreCommand)},
 		{"POST", "/retire", command(s, s.retireCommand)},

@@ -26,6 +26,8 @@ var reasonWords = map[policy.Reason]string{
 	policy.Draining:         "It is about to stop: its owner says so.",
 	policy.SaysDraining:     "It says itself that it is about to stop.",
 	policy.OwnerRuns:        "Its owner says again that it runs, so the removal was cancelled.",
+	policy.Drained:          "An operator drains it for a time.",
+	policy.Undrained:        "Its drain is over and it passes, so it comes back.",
 	policy.Recovered:        "It has passed often and long enough to come back.",
 	policy.FirstPass:        "It passed for the first time, so it is let in.",
 	policy.FailOpenAll:      "Nothing in this service passes any more, so everything is put back.",
