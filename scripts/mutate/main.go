@@ -8,6 +8,7 @@
 //
 //	go run ./scripts/mutate                     all, going on where it was stopped
 //	go run ./scripts/mutate -sample 25 -seed X  25 of them, the same ones for the same X
+//	go run ./scripts/mutate -sample 25 -only X  25 of those whose name matches
 //	go run ./scripts/mutate -only 'lever\.'     those whose name matches
 //	go run ./scripts/mutate -list               what there is
 //
@@ -99,8 +100,10 @@ func run(ctx context.Context, o options, picked bool) error {
 	chosen, book := mutants, (*ledger)(nil)
 	switch {
 	case o.sample > 0:
-		chosen = sample(mutants, o.sample, o.seed)
-		fmt.Printf("%d of %d mutants, drawn by -seed %s\n", len(chosen), len(mutants), o.seed)
+		chosen = matching(mutants, o.only)
+		n := len(chosen)
+		chosen = sample(chosen, o.sample, o.seed)
+		fmt.Printf("%d of %d mutants, drawn by -seed %s\n", len(chosen), n, o.seed)
 	case picked:
 		chosen = matching(mutants, o.only)
 	default:
