@@ -14,6 +14,8 @@ SEEDS    ?= 2000
 FUZZTIME ?= 60s
 # make test: how many mutants it draws, and by what; the same seed draws the same ones.
 MUTANTS     ?= 25
+# … of the code whose every mutant was run since it last changed.
+MUTANTS_OF  ?= ^.?(lever|quorum)\.
 MUTANT_SEED ?= $(shell git rev-parse --short HEAD 2>/dev/null || date -u +%F)
 # Where terraform finds its AWS provider: a directory for its -plugin-dir; empty: it downloads it.
 TERRAFORM_PLUGINS ?=
@@ -39,7 +41,7 @@ test: components ## everything that must hold; nothing is left out
 	scripts/gofmt.sh
 	$(GO) vet ./...
 	MAPWARDEN_COMPONENTS=required $(GO) test -race -shuffle=on -timeout 14m ./...
-	$(GO) run ./scripts/mutate -sample $(MUTANTS) -seed $(MUTANT_SEED)
+	$(GO) run ./scripts/mutate -sample $(MUTANTS) -seed $(MUTANT_SEED) -only '$(MUTANTS_OF)'
 
 .PHONY: test-here
 test-here: ## what can run on this machine as it is, and a list of what was left out
