@@ -41,6 +41,7 @@ test: components ## everything that must hold; nothing is left out
 	scripts/gofmt.sh
 	$(GO) vet ./...
 	MAPWARDEN_COMPONENTS=required $(GO) test -race -shuffle=on -timeout 14m ./...
+	$(GO) test -shuffle=on -timeout 14m ./internal/fleetsim
 	$(GO) run ./scripts/mutate -sample $(MUTANTS) -seed $(MUTANT_SEED) -only '$(MUTANTS_OF)'
 
 .PHONY: test-here

@@ -14,7 +14,7 @@ func seeds(t *testing.T) int { return fromEnvironment(t, "MAPWARDEN_SEEDS", 120)
 func fromEnvironment(t *testing.T, name string, otherwise int) int {
 	v := os.Getenv(name)
 	if v == "" {
-		return otherwise
+		return max(1, otherwise/few)
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
