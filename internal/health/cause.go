@@ -14,8 +14,8 @@ const (
 	Reset       // the connection was cut by the other side
 	Timeout     // no answer within the check's timeout
 	Unreachable // the network said that the host or network cannot be reached
-	TLS         // the handshake failed
-	BadStatus   // an HTTP status outside the expected ranges
+	TLS         // the handshake failed, or the certificate ends too soon
+	BadStatus   // an HTTP status outside the expected ranges, or a gRPC one other than SERVING
 	BadBody     // the body lacks what the check expects
 	Malformed   // the answer is not the protocol that was asked for
 	DNS         // the target's host name has no address, says an authority

@@ -3,7 +3,6 @@ package probe
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -116,31 +115,6 @@ func (f *files) certificate(cert, key string) (*tls.Certificate, error) {
 		}
 		return &c, nil
 	}, cert, key)
-}
-
-// authorization is the value of the header that shows a credential.
-func (f *files) authorization(c health.Credential) (string, error) {
-	return have(f, c.Scheme.String(), func() (string, error) {
-		text, err := readFile(c.File, true)
-		if err != nil {
-			return "", err
-		}
-		secret := strings.TrimRight(string(text), "\r\n")
-		if !isVisible(secret) && (c.Scheme != health.Basic || !isText(secret)) {
-			return "", fmt.Errorf("%s does not hold one line with a %s credential", c.File, c.Scheme)
-		}
-		if c.Scheme == health.Bearer {
-			return "Bearer " + secret, nil
-		}
-		if !strings.Contains(secret, ":") {
-			return "", fmt.Errorf("%s does not hold USER:PASSWORD", c.File)
-		}
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(secret)), nil
-	}, c.File)
-}
-
-func isText(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // readFile reads a file of a check. One that holds a secret may be read by its

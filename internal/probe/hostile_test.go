@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -272,6 +273,29 @@ func TestSecretsAreNotSaid(t *testing.T) {
 		p := withSecret(health.Probe{Protocol: health.HTTP}, health.Bearer, "t0ken")(t)
 		if o := portable.ask(t, ap, p, enough); strings.Contains(o.Detail, "t0ken") {
 			t.Errorf("detail %q", o.Detail)
+		}
+	}
+}
+
+// Whatever a target does, nothing of a probe over HTTP/2 stays behind.
+func TestHTTP2LeavesNothingBehind(t *testing.T) {
+	silent := serveTCP(t, func(c net.Conn) { io.Copy(io.Discard, c); c.Close() })
+	cut := serveTCP(t, func(c net.Conn) { io.WriteString(c, settings); io.CopyN(io.Discard, c, 30); c.Close() })
+	fine := grpcRows()[0].serve(t)
+	secure := http2Rows()[0].serve(t)
+	p := NewProber(Options{Policy: loopbackOnly}, clock())
+	before, descriptors := runtime.NumGoroutine(), openDescriptors()
+	for range 30 {
+		p.Probe(t.Context(), targetAt(silent, health.Probe{Protocol: health.GRPC}, 10*time.Millisecond))
+		p.Probe(t.Context(), targetAt(cut, health.Probe{Protocol: health.GRPC}, enough))
+		p.Probe(t.Context(), targetAt(fine, health.Probe{Protocol: health.GRPC}, enough))
+		p.Probe(t.Context(), targetAt(secure, health.Probe{Protocol: health.HTTPS, Version: health.HTTP2}, enough))
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); runtime.NumGoroutine() > before || openDescriptors() > descriptors; <-tick.C {
+		if time.Since(began) > enough {
+			t.Fatalf("%d goroutines and %d descriptors, before %d and %d", runtime.NumGoroutine(), openDescriptors(), before, descriptors)
 		}
 	}
 }

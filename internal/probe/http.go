@@ -41,14 +41,14 @@ const (
 // decompressed. Neither proxies nor cookies nor any other state come in: what
 // is measured is what a new client of the target would see.
 func (a *attempt) http() {
-	for a.http1or2(); a.location != ""; a.http1or2() {
+	for a.askHTTP(); a.location != ""; a.askHTTP() {
 		if !a.redirect() {
 			return
 		}
 	}
 }
 
-func (a *attempt) http1or2() {
+func (a *attempt) askHTTP() {
 	if a.target.Check.Probe.Version == health.HTTP2 {
 		a.http2()
 		return

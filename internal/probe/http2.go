@@ -17,28 +17,6 @@ import (
 	"github.com/mapwarden/mapwarden/internal/health"
 )
 
-// authorized returns the check's probe with the header that shows its
-// credential, or completes the observation and returns false. A credential
-// goes only where the policy names what may be probed: whoever can register an
-// instance chooses an address, and would be told the secret otherwise.
-func (a *attempt) authorized() (health.Probe, bool) {
-	pr := a.target.Check.Probe
-	if pr.Credential.Scheme == health.NoCredential {
-		return pr, true
-	}
-	if len(a.p.policy.Load().Allow) == 0 {
-		a.cannotTell(health.AddressRefused, "a credential is sent only to addresses that targets.allow names")
-		return pr, false
-	}
-	value, err := a.p.files.authorization(pr.Credential)
-	if err != nil {
-		a.cannotTell(health.LocalFault, "credential: "+err.Error())
-		return pr, false
-	}
-	pr.Headers = append(pr.Headers[:len(pr.Headers):len(pr.Headers)], health.Header{Name: "Authorization", Value: value})
-	return pr, true
-}
-
 // http2 asks over HTTP/2 with the standard library's client, whose buffers are
 // set to the bounds that hold for HTTP/1.
 func (a *attempt) http2() {

@@ -36,7 +36,9 @@ http {
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, at, log, exec.Command(program, "-e", log, "-p", dir, "-c", config))
+	s := serve(t, at, log, exec.Command(program, "-e", log, "-p", dir, "-c", config))
+	s.wrote(t, lastOfNGINX)
+	return s
 }
 
 // The checks that run on goroutines alone end their connections in an order that

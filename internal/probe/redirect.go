@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/mapwarden/mapwarden/internal/health"
 )
@@ -111,7 +112,7 @@ func (a *attempt) addressOf(to, here *url.URL, protocol health.Protocol) (netip.
 		}
 		port = uint16(n)
 	}
-	if to.Hostname() == here.Hostname() {
+	if strings.EqualFold(to.Hostname(), here.Hostname()) {
 		return netip.AddrPortFrom(a.addr.Addr(), port), true
 	}
 	if addr, err := netip.ParseAddr(to.Hostname()); err == nil {

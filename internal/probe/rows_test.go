@@ -213,6 +213,13 @@ func http2Rows() []row {
 				w.Header().Set("X-"+string(c), strings.Repeat(string(c), 64<<10))
 			}
 		}, nil, cleartextOnly), h2c(health.Probe{}), failsAs(health.Malformed, "COMPRESSION_ERROR")},
+		{"Go", "sends a compressed bomb", func(t *testing.T) netip.AddrPort {
+			bomb := gzipBomb(t)
+			return goServer(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Encoding", "gzip")
+				io.WriteString(w, bomb)
+			}, nil, cleartextOnly)(t)
+		}, h2c(needle), failsAs(health.BadBody, "the expected text is not in the first")},
 		{"Go", "never answers", goServer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil, cleartextOnly), h2c(health.Probe{}), timedOut},
 		{"raw", "sends frames without end", raw(func(c net.Conn) {
 			go io.Copy(io.Discard, c)

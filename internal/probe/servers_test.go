@@ -60,6 +60,22 @@ func (s server) read(t *testing.T) string {
 	return string(b)
 }
 
+// wrote waits until the server has written a text: it may accept connections
+// before it has said all that it has to say of its beginning.
+func (s server) wrote(t *testing.T, text string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); !strings.Contains(s.read(t), text); <-tick.C {
+		if time.Since(began) > enough {
+			t.Fatalf("it never wrote %q, but %q", text, s.read(t))
+		}
+	}
+}
+
+// lastOfNGINX is in the last line that nginx writes when it begins.
+const lastOfNGINX = "getrlimit(RLIMIT_NOFILE)"
+
 // probed has an engine probe the server some sixty times, and returns what
 // the server wrote meanwhile.
 func (s server) probed(t *testing.T, k kind, p health.Probe) string {
@@ -95,6 +111,7 @@ http {
 		}
 	}
 	s := serve(t, at, log, exec.Command(program, "-e", log, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")))
+	s.wrote(t, lastOfNGINX)
 	inBoth(t, func(t *testing.T, k kind) {
 		for _, p := range []health.Probe{{Protocol: health.HTTP}, {Protocol: health.HTTP, Path: "/big"}, {}, {HalfOpen: true}} {
 			if wrote := s.probed(t, k, p); wrote != "" {
@@ -161,10 +178,6 @@ func startPostgres(t *testing.T) server {
 	}
 	at := closedPort(t)
 	s := serve(t, at, filepath.Join(t.TempDir(), "log"), command(real, "-D", data, "-k", dir, "-h", at.Addr().String(), "-p", fmt.Sprint(at.Port()), "-F"))
-	for began := time.Now(); !strings.Contains(s.read(t), "ready to accept"); {
-		if time.Since(began) > enough {
-			t.Fatal(s.read(t))
-		}
-	}
+	s.wrote(t, "ready to accept")
 	return s
 }

@@ -141,6 +141,8 @@ func other(t *testing.T, typ reflect.Type) reflect.Value {
 		return reflect.ValueOf(netip.IPv6Loopback())
 	case typ.Kind() == reflect.Pointer:
 		return reflect.New(typ.Elem())
+	case typ == reflect.TypeFor[netip.Addr]():
+		return reflect.ValueOf(netip.IPv6Loopback())
 	case typ.Kind() == reflect.Slice:
 		return reflect.MakeSlice(typ, 1, 1)
 	default:
