@@ -219,7 +219,7 @@ func instanceParts(name string) ([]string, error) {
 func (a *app) historyCommand() *cobra.Command {
 	var d daemonAPI
 	var output, service, instance string
-	var since time.Duration
+	var since age
 	var limit int
 	c := &cobra.Command{
 		Use: "history", Short: "What was decided and done, and what was withheld", GroupID: "ask", Args: cobra.NoArgs,
@@ -233,7 +233,7 @@ func (a *app) historyCommand() *cobra.Command {
 			set("service", service)
 			set("instance", instance)
 			if since > 0 {
-				set("since", time.Now().Add(-since).UTC().Format(time.RFC3339))
+				set("since", time.Now().Add(-time.Duration(since)).UTC().Format(time.RFC3339))
 			}
 			set("limit", fmt.Sprint(limit))
 			var r web.Records
@@ -252,7 +252,7 @@ func (a *app) historyCommand() *cobra.Command {
 	}
 	d.flag(c)
 	outputFlag(c, &output)
-	c.Flags().DurationVar(&since, "since", 0, "only what is newer than this")
+	c.Flags().Var(&since, "since", "only what is newer than this, such as 2h or 7d")
 	c.Flags().StringVar(&service, "service", "", "only this NAMESPACE/SERVICE or srv-ID")
 	c.Flags().StringVar(&instance, "instance", "", "only this instance")
 	c.Flags().IntVar(&limit, "limit", 200, "at most this many, the latest")

@@ -155,8 +155,8 @@ func (a *app) root() *cobra.Command {
 	)
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.registryCommand(), a.demoCommand(), a.demoServerCommand(), a.demoClientCommand(),
-		a.statusCommand(), a.explainCommand(), a.historyCommand(),
-		a.freezeCommand(), a.unfreezeCommand(), a.quarantineCommand(), a.retireCommand(),
+		a.statusCommand(), a.explainCommand(), a.historyCommand(), a.reportCommand(),
+		a.freezeCommand(), a.unfreezeCommand(), a.drainCommand(), a.undrainCommand(), a.quarantineCommand(), a.retireCommand(),
 		a.checkCommand(), a.validateCommand(), a.simulateCommand(), a.versionCommand(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -79,10 +79,14 @@ func why(i web.Instance) string {
 }
 
 func standing(i web.Instance) string {
+	text := i.Standing
 	if i.Shadow {
-		return "would be " + i.Standing
+		text = "would be " + text
 	}
-	return i.Standing
+	if len(i.Flags) > 0 {
+		text += " (" + strings.Join(i.Flags, ", ") + ")"
+	}
+	return text
 }
 
 // outcome says NOT CHECKED where nothing is known, so that nobody reads it as bad.
@@ -121,8 +125,14 @@ func (a *app) printExplanation(e web.Explanation) {
 	row("in a row", "%d fails (fall %d), %d passes (rise %d); ever passed %t", e.Fails, e.Fall, e.Passes, e.Rise, e.EverPassed)
 	row("latest", "%s at %s %s", outcome(i), instant(e.LastProbe), e.LastDetail)
 	row("recent", "%s (newest first; . pass, x fail, ? not checked)", dots(e.Recent))
+	if len(i.Flags) > 0 {
+		row("flags", "%s", strings.Join(i.Flags, ", "))
+	}
+	if e.Boot != "" {
+		row("boot", "%s, since %s", e.Boot, instant(e.BootSince))
+	}
 	for _, v := range e.Votes {
-		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), v.Status)
+		row("vote", "%s: %s", strings.TrimSpace(v.Checker+" "+v.Zone), ballot(v))
 	}
 	if j := e.Entry; j != nil {
 		row("journal", "%s %s since %s, %s %s", j.Kind, j.Phase, instant(j.UpdatedAt), j.Reason, j.Cause)
@@ -139,6 +149,19 @@ func (a *app) printExplanation(e web.Explanation) {
 		fmt.Fprintf(w, "    %d\t%s\t%s\t%s\n", r.Rule, word, r.Reason, r.Says)
 	}
 	w.Flush()
+}
+
+// ballot says what one vantage says, and what it is worth.
+func ballot(v web.Vote) string {
+	switch {
+	case !v.Heard:
+		return "not heard: it has no vote"
+	case v.Abstains:
+		return v.Status + ", but it doubts itself: it abstains"
+	case v.Cause != "":
+		return v.Status + " (" + v.Cause + ")"
+	}
+	return v.Status
 }
 
 // dots draws outcomes: . passes, x fails, ? is not checked.

@@ -8,20 +8,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mapwarden/mapwarden/internal/config"
 	"github.com/mapwarden/mapwarden/internal/fleetsim"
 )
 
 func (a *app) simulateCommand() *cobra.Command {
-	return &cobra.Command{
+	var path string
+	c := &cobra.Command{
 		Use: "simulate FILE|SEED", Short: "Play a story on the real mind, in simulated time", GroupID: "tool", Args: one("story file or seed"),
 		Long: "Play a story: a script of a fleet, its faults and what is expected, or a random one made from a seed.\n" +
 			"The real judgement runs in simulated time against a simulated registry, network and fleet. The same story\n" +
-			"gives the same trace. Exit 1 where an expectation does not hold.",
-		Example: "  mapwarden simulate story.txt\n  mapwarden simulate 42",
+			"gives the same trace. Exit 1 where an expectation does not hold.\n\n" +
+			"With --config the checks, limits and modes are those of your file, whatever the story says of them; its fleet,\n" +
+			"its vantages and the pace of its registry stay. Where a story has several vantages, each line begins with one\n" +
+			"letter for each: the name of the one that it is about (a capital leads), # another that leads, | one that runs,\n" +
+			"z one that stands still, a blank one that is down.",
+		Example: "  mapwarden simulate story.txt\n  mapwarden simulate 42\n  mapwarden simulate --config mapwarden.yaml story.txt",
 		RunE: func(_ *cobra.Command, args []string) error {
 			story, err := readStory(args[0])
 			if err != nil {
 				return exitWith(exitUsage, err)
+			}
+			if path != "" {
+				f, err := config.Load(path, config.Flags{})
+				if err != nil {
+					return exitWith(exitUsage, err)
+				}
+				story = story.Configured(f.Warden())
 			}
 			r, err := fleetsim.Run(story)
 			if err != nil {
@@ -41,6 +54,8 @@ func (a *app) simulateCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVarP(&path, "config", "c", "", "config file whose checks, limits and modes are played (docs/configuration.md)")
+	return c
 }
 
 // readStory takes a number as a seed, anything else as a file.

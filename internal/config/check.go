@@ -126,6 +126,16 @@ func (r *reader) finishService(path string, s *warden.ServiceConfig, standard wa
 				"make "+x.name+" at most the interval")
 		}
 	}
+	r.finishAtLeast(path+".check", &c.Probe)
+	r.finishAsked(path+".check", &c.Probe)
+	if c.Startup != nil {
+		r.finishAsked(path+".startup_check", c.Startup)
+	}
+	if n := r.first(path+".check.gray.fails", path+".check.gray.of"); n != nil && c.Gray.Fails > c.Gray.Of {
+		r.add(n,
+			fmt.Sprintf("%s.check.gray: %d of %d probes cannot fail", path, c.Gray.Fails, c.Gray.Of),
+			"make fails at most of")
+	}
 	if n := r.first(path+".safety.max_out", path+".safety.max_out_hard"); n != nil && s.Policy.MaxOut > s.Policy.MaxOutHard {
 		r.add(n,
 			fmt.Sprintf("%s.safety: max_out %g%% is more than max_out_hard %g%%", path, s.Policy.MaxOut, s.Policy.MaxOutHard),

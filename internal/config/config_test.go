@@ -351,11 +351,35 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
+// One vantage on AWS is stricter; a value in the file wins.
+func TestSolo(t *testing.T) {
+	for text, want := range map[string]struct {
+		fall int
+		soft policy.Rate
+		solo bool
+	}{
+		"registry: {aws: {region: eu-west-1}}":                           {8, policy.Rate{N: 1, Per: 5 * time.Minute}, true},
+		"registry: {embedded: {}}":                                       {4, policy.Rate{}, false},
+		"registry: {aws: {}}\ndefaults: {check: {tcp: {}, fall: 5}}":     {5, policy.Rate{N: 1, Per: 5 * time.Minute}, true},
+		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: none}}": {8, policy.Rate{}, true},
+		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: 2/1m}}": {8, policy.Rate{N: 2, Per: time.Minute}, true},
+	} {
+		f, err := Parse("", []byte(text), Flags{})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := f.Defaults; got.Check.Fall != want.fall || got.Policy.RemovalsSoft != want.soft || f.Warden().Solo != want.solo {
+			t.Errorf("%s: fall %d, soft %+v, solo %t", text, got.Check.Fall, got.Policy.RemovalsSoft, f.Warden().Solo)
+		}
+	}
+}
+
 // A setting that somebody adds to the core has a default here, too.
 func TestNoSettingIsForgotten(t *testing.T) {
 	zero := map[string][]string{
-		"aws":      {"Mode", "Admission", "Evidence", "GoneLast"},
-		"embedded": {"Mode", "Admission", "GoneLast", "Prove", "RestoreUnproven"},
+		"aws":      {"Mode", "Admission", "Evidence", "GoneLast", "Startup"},
+		"embedded": {"Mode", "Startup", "Admission", "GoneLast", "Prove", "RemovalsSoft", "RestoreUnproven"},
 	}
 	for _, kind := range []RegistryKind{AWS, Embedded} {
 		f := base(kind)

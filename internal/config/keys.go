@@ -25,6 +25,7 @@ type key struct {
 	oneOf []string // those of keys that exclude each other
 	rules bool     // a list of such mappings: services
 	enter func(*draft)
+	leave func(r *reader, path string, d *draft) // after keys
 
 	fleet bool   // not in a rule: it is for all services together
 	later string // not in this release; what to do instead
@@ -118,7 +119,7 @@ func targetKeys() []key {
 
 func vantageKeys() []key {
 	return []key{
-		{name: "count", def: "1", value: vantageCount(), doc: "How many mapwardens look at the same services. This release has one."},
+		{name: "count", def: "1", value: vantageCount(), doc: "How many mapwardens look at the same services. This release has one, whose defaults on AWS are therefore stricter: `check.fall`, `safety.removals_soft`."},
 		{name: "zone", value: text("availability zone", func(d *draft) *string { return &d.file.Zone }, checkZone),
 			doc: "The availability zone that this one looks from, as in `eu-west-1a`."},
 		{name: "quorum", def: "majority", value: quorumRule(),
@@ -161,13 +162,14 @@ func paceKeys() []key {
 // serviceKeys stand in defaults and in each rule.
 func serviceKeys() []key {
 	return []key{
-		{name: "check", keys: checkKeys(), oneOf: []string{"http", "https", "tcp"},
-			doc: "How and how often to probe. Without `http`, `https` or `tcp` it is a TCP connect."},
+		{name: "check", keys: checkKeys(), oneOf: questions,
+			doc: "How and how often to probe. Without any of `http`, `https`, `tcp`, `tls`, `grpc`, `grpcs` it is a TCP connect."},
 		{name: "safety", keys: safetyKeys(),
 			doc: "The lines that a removal must not cross; safety.md says what each is for."},
 		{name: "quarantine", keys: quarantineKeys(),
 			doc: "Services without a health check in Cloud Map: a failing instance is deregistered, and registered again later, exactly as it was."},
-		{name: "startup_check", later: "use check alone"},
+		{name: "startup_check", value: startupCheck(),
+			doc: "Asked instead of `check` until an instance passes it once, which lets it in. What to ask stands in it as in `check`, the times are those of `check`. With `none` there is no such check."},
 		{name: "ecs", later: "leave it out; the status of ECS services with a custom health check is left alone"},
 	}
 }
@@ -176,29 +178,27 @@ func checkKeys() []key {
 	check := func(at func(*health.Check) *time.Duration) func(*draft) *time.Duration {
 		return func(d *draft) *time.Duration { return at(&d.service.Check) }
 	}
-	const alone = "use one of http, https, tcp"
-	return []key{
-		{name: "port", def: "0", value: whole(0, 65535, func(d *draft, n int) { d.service.Check.Probe.Port = uint16(n) }),
-			doc: "The port to probe; 0 is the instance's AWS_INSTANCE_PORT."},
-		{name: "http", keys: httpKeys(), enter: enterProbe(health.HTTP),
-			doc: "An HTTP request. Naming it in a rule replaces the probe of `defaults` as a whole. Redirects are not followed."},
-		{name: "https", enter: enterProbe(health.HTTPS),
-			doc: "The same over TLS.",
-			keys: append(httpKeys(),
-				key{name: "server_name", value: text("host name", func(d *draft) *string { return &d.service.Check.Probe.ServerName }, checkHost),
-					doc: "The name asked for in the handshake (SNI); left out, `host`."},
-				key{name: "verify", def: "false", value: truth(func(d *draft) *bool { return &d.service.Check.Probe.Verify }),
-					doc: "Whether a certificate that does not verify is a failure. Route 53 does not verify either."})},
-		{name: "tcp", keys: []key{}, enter: enterProbe(health.TCP),
-			doc: "A TCP connect: `tcp: {}`."},
+	return append(askKeys(0), []key{
 		{name: "interval", def: "5s", value: duration(100*time.Millisecond, time.Hour, check(func(c *health.Check) *time.Duration { return &c.Interval })),
 			doc: "From the start of one probe to the start of the next."},
 		{name: "timeout", def: "2s", value: duration(10*time.Millisecond, time.Minute, check(func(c *health.Check) *time.Duration { return &c.Timeout })),
 			doc: "Of a whole probe, from connect to answer; at most the interval. Left out, not longer than the interval."},
 		{name: "confirm", def: "2s", value: duration(10*time.Millisecond, time.Hour, check(func(c *health.Check) *time.Duration { return &c.Confirm })),
 			doc: "The spacing of probes after a first failure, start to start, until the status is settled; at most the interval. Left out, not longer than the interval."},
-		{name: "fall", def: "4", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Fall = n }),
+		{name: "fall", def: "8", elsewhere: "4", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Fall = n }),
 			doc: "A target is unhealthy on its 4th failure in a row."},
+		{name: "gray", doc: "A target that fails now and then, and never `fall` times in a row, is unhealthy too.", keys: []key{
+			{name: "fails", def: "5", value: whole(0, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Fails = n }),
+				doc: "So many failures, in at least three separate runs …; 0 turns it off."},
+			{name: "of", def: "20", value: whole(5, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Of = n }),
+				doc: "… among so many of the newest probes. It is healthy again once all of them passed."},
+		}},
+		{name: "slow", doc: "A target that passes, but slower than it used to, is shown as degraded. It is removed only if it is far slower than its peers, too.", keys: []key{
+			{name: "factor", def: "5", value: whole(0, 100, func(d *draft, n int) { d.service.Check.Slow.Factor = n }),
+				doc: "A pass is slow if it takes longer than so many times what is usual for the target …; 0 turns it off."},
+			{name: "floor", def: "500ms", value: duration(time.Millisecond, time.Minute, check(func(c *health.Check) *time.Duration { return &c.Slow.Floor })),
+				doc: "… and longer than this."},
+		}},
 		{name: "rise", def: "2", value: whole(1, 100, func(d *draft, n int) { d.service.Check.Rise = n }),
 			doc: "An unhealthy target is healthy on its 2nd pass in a row; its very first pass counts at once."},
 		{name: "return", doc: "How a removed instance earns its way back.", keys: []key{
@@ -211,30 +211,25 @@ func checkKeys() []key {
 		}},
 		{name: "grace", def: "1m", value: duration(0, 10*time.Minute, check(func(c *health.Check) *time.Duration { return &c.Grace })),
 			doc: "With `admission: trust`: failures this soon after an instance appeared do not count."},
-		{name: "grpc", later: alone}, {name: "tls", later: alone},
-		{name: "all", later: alone}, {name: "any", later: alone}, {name: "at_least", later: alone}, {name: "invert", later: alone},
-	}
+	}...)
 }
 
-func httpKeys() []key {
-	probe := func(at func(*health.Probe) *string) func(*draft) *string {
-		return func(d *draft) *string { return at(&d.service.Check.Probe) }
-	}
-	return []key{
-		{name: "path", def: "/", value: text("path, with its query", probe(func(p *health.Probe) *string { return &p.Path }), checkPath),
+func httpKeys(two string) []key {
+	return append([]key{
+		{name: "path", def: "/", value: text("path, with its query", ofProbe(func(p *health.Probe) *string { return &p.Path }), checkPath),
 			doc: "What to ask for."},
-		{name: "method", def: "GET", value: choice(probe(func(p *health.Probe) *string { return &p.Method }),
+		{name: "method", def: "GET", value: choice(ofProbe(func(p *health.Probe) *string { return &p.Method }),
 			[]string{"GET", "HEAD", "OPTIONS", "POST"}, "GET", "HEAD", "OPTIONS", "POST"),
-			doc: "The request's method. There is no body."},
-		{name: "host", value: text("host name", probe(func(p *health.Probe) *string { return &p.Host }), checkHost),
+			doc: "The request's method."},
+		{name: "host", value: text("host name", ofProbe(func(p *health.Probe) *string { return &p.Host }), checkHost),
 			doc: "The Host header; left out, the address."},
 		{name: "headers", value: headers(), doc: "Further request headers."},
-		{name: "expect", doc: "What passes.", keys: []key{
+		{name: "expect", doc: "What passes.", keys: append([]key{
 			{name: "status", def: `"200-399"`, value: statuses(), doc: "Status codes that pass."},
-			{name: "contains", value: text("text", probe(func(p *health.Probe) *string { return &p.Contains }), checkContains),
+			{name: "contains", value: text("text", ofProbe(func(p *health.Probe) *string { return &p.Contains }), checkContains),
 				doc: "Text that must be in the first 5,120 bytes of the body."},
-		}},
-	}
+		}, bodyKeys()...)},
+	}, requestKeys(two)...)
 }
 
 func safetyKeys() []key {
@@ -250,6 +245,8 @@ func safetyKeys() []key {
 			doc: "While fewer than this share pass, nothing is removed: it is not the instance."},
 		{name: "removals", def: "1/10s", value: rate(func(d *draft) *policy.Rate { return &d.service.Policy.Removals }),
 			doc: "Removals per service."},
+		{name: "removals_soft", def: "1/5m", elsewhere: "none", value: ownRate(func(d *draft) *policy.Rate { return &d.service.Policy.RemovalsSoft }),
+			doc: "Of them, those on soft evidence; `none` sets no limit of its own. With one vantage on AWS nobody can contradict it."},
 		{name: "removals_global", def: "1%/1m", fleet: true, value: fraction(func(d *draft) *policy.Fraction { return &d.file.Fleet.RemovalsGlobal }),
 			doc: "Removals over all services, as a share of all instances; at least two in that time."},
 		{name: "restores", def: "1/1s", value: rate(func(d *draft) *policy.Rate { return &d.service.Policy.Restores }),

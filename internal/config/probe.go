@@ -14,7 +14,7 @@ import (
 // inherited one but the port.
 func enterProbe(p health.Protocol) func(*draft) {
 	return func(d *draft) {
-		d.service.Check.Probe = health.Probe{Protocol: p, Port: d.service.Check.Probe.Port}
+		*d.probe() = health.Probe{Protocol: p, Port: d.probe().Port, Name: d.probe().Name}
 	}
 }
 
@@ -45,7 +45,7 @@ func statuses() value {
 			}
 			out = append(out, health.StatusRange{From: uint16(first), To: uint16(last)})
 		}
-		d.service.Check.Probe.Status = out
+		d.probe().Status = out
 		return nil
 	})
 }
@@ -85,7 +85,7 @@ func headers() value {
 				out = append(out, health.Header{Name: name.Value, Value: v.Value})
 			}
 		}
-		d.service.Check.Probe.Headers = out
+		d.probe().Headers = out
 		return nil
 	}}
 }

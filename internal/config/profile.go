@@ -24,6 +24,8 @@ func base(kind RegistryKind) File {
 				Timeout:  2 * time.Second,
 				Confirm:  2 * time.Second,
 				Fall:     4,
+				Slow:     health.Slow{Factor: 5, Floor: 500 * time.Millisecond},
+				Gray:     health.Gray{Fails: 5, Of: 20},
 				Rise:     2,
 				Return:   health.Return{Passes: 3, Over: 15 * time.Second, Backoff: backoff},
 				Grace:    time.Minute,
@@ -57,11 +59,17 @@ func base(kind RegistryKind) File {
 			MassPercent:    20,
 			MassLeast:      20,
 			MassWindow:     30 * time.Second,
+			ZoneFor:        8 * time.Second,
+			ZoneLeast:      3,
+			ZoneBad:        80,
+			ZoneFine:       20,
 		},
 		Quorum: quorum.Rule{Kind: quorum.Majority, Count: 1},
 		Pace:   lever.Pace{}.WithDefaults(),
 	}
-	if kind != AWS {
+	if kind == AWS {
+		solo(&f.Defaults)
+	} else {
 		f.Defaults.Policy.WarmUp = time.Minute
 		f.Defaults.Policy.Prove = 0
 		f.Defaults.Policy.RestoreUnproven = 0
@@ -69,6 +77,15 @@ func base(kind RegistryKind) File {
 	}
 	f.settle()
 	return f
+}
+
+// solo are the stricter defaults of one vantage on AWS, where nobody can
+// contradict it: twice as many failures in a row, which outlasts nearly every
+// pause of a target, and on soft evidence no more than one removal of a service
+// in five minutes, time enough for somebody to look.
+func solo(s *warden.ServiceConfig) {
+	s.Check.Fall *= 2
+	s.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 
 // settle derives what follows from other settings.

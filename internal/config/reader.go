@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -29,6 +30,15 @@ type draft struct {
 	file    *File
 	service *warden.ServiceConfig
 	rule    *warden.ServiceRule // nil outside services
+	ask     *health.Probe       // the part of a check at hand; nil: the check itself
+}
+
+// probe is what keys that say what to ask write to.
+func (d *draft) probe() *health.Probe {
+	if d.ask != nil {
+		return d.ask
+	}
+	return &d.service.Check.Probe
 }
 
 func newReader(name string) *reader {
@@ -171,6 +181,9 @@ func (r *reader) key(path string, k key, d *draft, at *yaml.Node) {
 		}
 		r.mapping(path, k.keys, d, at)
 		r.exclusive(path, k.oneOf)
+		if k.leave != nil {
+			k.leave(r, path, d)
+		}
 	default:
 		n, ok := r.follow(at)
 		if !ok {

@@ -175,7 +175,23 @@ const (
 
 // rate is so many in so long, such as 1/10s.
 func rate(at func(*draft) *policy.Rate) value {
-	return scalar("rate, N/DURATION as in 1/10s", pattern(`^[0-9]+/`+durationPattern+`$`), func(d *draft, text string) *fault {
+	return scalar("rate, N/DURATION as in 1/10s", pattern(`^[0-9]+/`+durationPattern+`$`), readRate(at))
+}
+
+// ownRate is a rate, or none: no limit of its own.
+func ownRate(at func(*draft) *policy.Rate) value {
+	read := readRate(at)
+	return scalar("rate, N/DURATION as in 1/10s, or none", pattern(`^(none|[0-9]+/`+durationPattern+`)$`), func(d *draft, text string) *fault {
+		if text == "none" {
+			*at(d) = policy.Rate{}
+			return nil
+		}
+		return read(d, text)
+	})
+}
+
+func readRate(at func(*draft) *policy.Rate) func(*draft, string) *fault {
+	return func(d *draft, text string) *fault {
 		count, per, ok := strings.Cut(text, "/")
 		n, err := strconv.Atoi(count)
 		switch {
@@ -189,7 +205,7 @@ func rate(at func(*draft) *policy.Rate) value {
 			*at(d) = policy.Rate{N: n, Per: v}
 		}
 		return f
-	})
+	}
 }
 
 // fraction is such a share in so long, such as 1%/1m.

@@ -210,10 +210,11 @@ func merge(lessons []warden.Memory) (m warden.Memory) {
 		m.Passed = append(m.Passed, l.Passed...)
 		m.Armed = append(m.Armed, l.Armed...)
 		m.Removals = append(m.Removals, l.Removals...)
+		m.Drains = append(m.Drains, l.Drains...)
 	}
 	return m
 }
 
 func empty(m warden.Memory) bool {
-	return len(m.Passed)+len(m.Armed)+len(m.Removals) == 0 && m.Freeze == nil
+	return len(m.Passed)+len(m.Armed)+len(m.Removals)+len(m.Drains) == 0 && m.Freeze == nil
 }

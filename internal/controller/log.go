@@ -59,6 +59,8 @@ func Message(r warden.Record) string {
 		return "now " + r.To.String()
 	case warden.CommandRecord:
 		return "command"
+	case warden.EvidenceRecord:
+		return "owner says " + r.Evidence.String()
 	}
 	return "notice"
 }

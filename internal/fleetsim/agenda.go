@@ -1,9 +1,6 @@
 package fleetsim
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // entry is one thing that will happen. Entries of the same instant happen in
 // the order in which they were planned.
@@ -13,15 +10,25 @@ type entry struct {
 	do  func()
 }
 
-// agenda is the simulation's future, earliest first.
+// agenda is the simulation's future, earliest first: a binary heap. It is
+// written out because the heap of the standard library would put every entry
+// on the heap of the garbage collector, too.
 type agenda struct {
-	entries entries
+	entries []entry
 	seq     uint64
 }
 
 func (a *agenda) plan(at time.Duration, do func()) {
 	a.seq++
-	heap.Push(&a.entries, entry{at, a.seq, do})
+	a.entries = append(a.entries, entry{at, a.seq, do})
+	for i := len(a.entries) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !a.before(i, up) {
+			break
+		}
+		a.entries[i], a.entries[up] = a.entries[up], a.entries[i]
+		i = up
+	}
 }
 
 // next takes the earliest entry out, if it is not after until.
@@ -29,25 +36,26 @@ func (a *agenda) next(until time.Duration) (entry, bool) {
 	if len(a.entries) == 0 || a.entries[0].at > until {
 		return entry{}, false
 	}
-	return heap.Pop(&a.entries).(entry), true
-}
-
-// entries implements heap.Interface.
-type entries []entry
-
-func (e entries) Len() int { return len(e) }
-func (e entries) Less(i, j int) bool {
-	if e[i].at != e[j].at {
-		return e[i].at < e[j].at
+	first, last := a.entries[0], len(a.entries)-1
+	a.entries[0] = a.entries[last]
+	a.entries[last] = entry{}
+	a.entries = a.entries[:last]
+	for i := 0; ; {
+		least := i
+		for _, down := range [2]int{2*i + 1, 2*i + 2} {
+			if down < last && a.before(down, least) {
+				least = down
+			}
+		}
+		if least == i {
+			return first, true
+		}
+		a.entries[i], a.entries[least] = a.entries[least], a.entries[i]
+		i = least
 	}
-	return e[i].seq < e[j].seq
 }
-func (e entries) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)   { *e = append(*e, x.(entry)) }
-func (e *entries) Pop() any {
-	old := *e
-	last := old[len(old)-1]
-	old[len(old)-1] = entry{}
-	*e = old[:len(old)-1]
-	return last
+
+func (a *agenda) before(i, k int) bool {
+	x, y := &a.entries[i], &a.entries[k]
+	return x.at < y.at || x.at == y.at && x.seq < y.seq
 }

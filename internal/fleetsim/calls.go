@@ -33,14 +33,18 @@ func (p *process) do(d warden.Do) {
 	p.out[d.Job] = true
 	c, s := p.c, p.c.s
 	if d.Call.Op.Writes() {
-		s.judge.sends(p, d.Call)
+		p.eye.sends(d.Call)
 	}
 	wait := max(p.when(d.Call.At)-s.now, 0)
 	if d.Call.Op.Writes() {
 		wait = max(wait, p.write-s.now)
 		p.write = s.now + wait + writesEvery
 	}
-	p.after(wait, func() { c.travel(p, d) })
+	p.after(wait, func() {
+		if !p.lapsed() {
+			c.travel(p, d)
+		}
+	})
 }
 
 func (c *checker) travel(p *process, d warden.Do) {
@@ -49,12 +53,12 @@ func (c *checker) travel(p *process, d warden.Do) {
 	c.calls[d.Call.Op]++
 	fatal := c.sprung(d.Call.Op)
 	there, back := c.latency(d.Call.Op), c.latency(d.Call.Op)
-	s.line.call(d.Call)
+	s.line.call(c, d.Call)
 	die := func(m moment) bool {
 		if fatal == nil || fatal.moment != m || p.dead {
 			return false
 		}
-		s.line.note("killed at call %d, %s, %s", c.serial, d.Call.Op, momentNames[m])
+		s.line.note(c, "killed at call %d, %s, %s", c.serial, d.Call.Op, momentNames[m])
 		c.kill(fatal.down)
 		return true
 	}
@@ -63,7 +67,18 @@ func (c *checker) travel(p *process, d warden.Do) {
 		if die(beforeEffect) || p.dead && (!onWire || c.rng.IntN(2) == 0) {
 			return
 		}
-		r, late := c.perform(d.Call)
+		if r := c.blocked(d.Call); r != nil {
+			s.after(s.story.Settings.Timeout, p.alive(func() {
+				delete(p.out, d.Job)
+				if d.Call.Op <= lever.CloseEntry { // the store's client repeats what it has no answer to
+					p.do(d)
+					return
+				}
+				p.answer(d, *r, die)
+			}))
+			return
+		}
+		r, late := c.perform(p, d.Call)
 		if die(afterEffect) {
 			return
 		}
@@ -109,16 +124,32 @@ type fate struct {
 	done bool // it is carried out, only its answer is lost
 }
 
+// blocked is the answer to a call that the network loses on its way there, nil
+// if it arrives.
+func (c *checker) blocked(call lever.Call) *lever.Result {
+	name := toRegistry
+	switch {
+	case call.Op == lever.Wait:
+		return nil
+	case call.Op <= lever.CloseEntry:
+		name = toStore
+	}
+	if lost, _ := c.s.network.toService(c, name); !lost {
+		return nil
+	}
+	return &lever.Result{Op: call.Op, Fault: lever.Ambiguous, Message: "no answer in time"}
+}
+
 // perform has a call's effect; late is how much longer than usual the answer
 // takes.
-func (c *checker) perform(call lever.Call) (r lever.Result, late time.Duration) {
+func (c *checker) perform(p *process, call lever.Call) (r lever.Result, late time.Duration) {
 	s := c.s
 	if call.Op <= lever.CloseEntry {
 		if call.Op <= lever.Wait {
 			return lever.Result{Op: call.Op}, 0
 		}
-		r = c.disk.store(call)
-		s.judge.journalled(c)
+		r = s.store.wrote(p, call)
+		s.judge.journalled(p, call.Service.ID)
 		return r, 0
 	}
 	switch s.weather {
@@ -133,16 +164,16 @@ func (c *checker) perform(call lever.Call) (r lever.Result, late time.Duration) 
 		if f.op == call.Op {
 			s.fates = append(s.fates[:i:i], s.fates[i+1:]...)
 			if f.done {
-				c.reach(call)
+				c.reach(p, call)
 			}
 			return lever.Result{Op: call.Op, Fault: lever.Ambiguous, Message: "no answer in time"}, s.story.Settings.Timeout
 		}
 	}
-	return c.reach(call), 0
+	return c.reach(p, call), 0
 }
 
 // reach carries out a call that reached the registry.
-func (c *checker) reach(call lever.Call) lever.Result {
+func (c *checker) reach(p *process, call lever.Call) lever.Result {
 	s := c.s
 	r := lever.Result{Op: call.Op}
 	svc := s.registry.byID(call.Service.ID)
@@ -151,7 +182,7 @@ func (c *checker) reach(call lever.Call) lever.Result {
 		return r
 	}
 	if call.Op.Writes() {
-		s.judge.writes(c, svc, call)
+		s.judge.writes(p, svc, call)
 	}
 	var op *operation
 	switch call.Op {
@@ -199,14 +230,23 @@ func (p *process) list(n int, done func()) {
 	}
 	started := p.instant()
 	wait := p.c.latency(lever.ReadInstance) + p.c.latency(lever.ReadInstance)
-	if s.weather == silent {
+	lost, late := s.network.toService(p.c, toRegistry)
+	wait += late
+	weather := s.weather
+	if lost {
+		weather = silent
+	}
+	if weather == silent {
 		wait = s.story.Settings.Timeout
 	}
 	s.after(wait, func() { // read at the end: writes since its start may be in it, or not
 		if p.dead {
 			return
 		}
-		e := s.registry.listing(n, started, s.weather)
+		if !lost {
+			weather = s.weather
+		}
+		e := s.registry.listing(n, started, weather)
 		s.after(0, p.alive(func() {
 			p.tell(e)
 			p.list(n+1, done)

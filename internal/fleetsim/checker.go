@@ -6,19 +6,26 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/lever"
+	"github.com/mapwarden/mapwarden/internal/quorum"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
 // epoch is the wall time at which every story begins.
 var epoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 
-// checker is one mapwarden: a disk that stays, and at most one process on it.
+// checker is one mapwarden: a place to look from, and at most one process there.
 type checker struct {
-	s    *sim
-	disk disk
-	proc *process      // nil while it is down
-	wall time.Duration // how far its wall clock is off
-	lost bool          // its journal was thrown away
+	s     *sim
+	name  string
+	zone  string
+	proc  *process      // nil while it is down
+	wall  time.Duration // how far its wall clock is off …
+	drift float64       // … and what it gains in each second …
+	since time.Duration // … since then
+	lives uint64        // how many processes there were
+
+	starved   float64      // share of the processor that it gets, 0: as much as it wants
+	exhausted health.Doubt // what it has run out of
 
 	listings int // of the whole registry
 
@@ -27,7 +34,24 @@ type checker struct {
 	records []warden.Record
 	calls   [lever.PollOperation + 1]int
 	rng     *rand.Rand
+	net     *rand.Rand // of what happens on its way to others
 }
+
+func (s *sim) newChecker(v Vantage) *checker {
+	c := &checker{s: s, name: v.Name, zone: v.Zone}
+	c.rng, c.net = c.stream("checker"), c.stream("network")
+	return c
+}
+
+// stream is a source of random choices of this checker alone.
+func (c *checker) stream(what string) *rand.Rand {
+	if len(c.s.checkers) > 0 && c != c.s.checkers[0] {
+		what += " " + c.name
+	}
+	return c.s.stream(what)
+}
+
+func (c *checker) vantage() quorum.Vantage { return quorum.Vantage{Checker: c.name, Zone: c.zone} }
 
 // trap kills the process at a call.
 type trap struct {
@@ -49,7 +73,7 @@ const (
 // process is one life of a checker.
 type process struct {
 	c      *checker
-	mind   *warden.Warden
+	mind   Mind
 	born   time.Duration
 	dead   bool
 	paused bool
@@ -59,6 +83,10 @@ type process struct {
 	wake   uint64 // counts Wakes: the latest one holds
 	out    map[uint64]bool
 	write  time.Duration // when the client's own pace lets the next write out
+	epoch  uint64        // counts the lives of its checker
+	tenure tenure
+	post   post
+	eye    *eye
 }
 
 // instant is now on the process's monotonic clock, which starts at one second.
@@ -97,11 +125,22 @@ func (c *checker) start() {
 	if c.proc != nil {
 		return
 	}
-	p := &process{c: c, mind: warden.New(), born: c.s.now, out: map[uint64]bool{}}
+	c.lives++
+	p := &process{c: c, mind: c.newMind(), born: c.s.now, out: map[uint64]bool{}, epoch: c.lives}
 	p.engine = newEngine(p)
 	c.proc = p
-	c.s.judge.started(p)
-	p.tell(p.clock(), warden.Configured{Config: c.s.story.config()}, c.disk.loaded(c.lost))
+	p.eye = newEye(p)
+	events := []warden.Event{p.clock(), warden.Configured{Config: c.s.story.config(c)}}
+	alone := len(c.s.checkers) == 1 || c.s.foreign()
+	if alone {
+		p.alone()
+		events = append(events, c.s.store.loaded(c.s.store.lost))
+	}
+	p.tell(events...)
+	if !alone {
+		p.campaign()
+		p.repeat()
+	}
 	p.tick()
 	p.poll()
 }
@@ -111,6 +150,9 @@ func (c *checker) kill(down time.Duration) {
 	if c.proc == nil {
 		return
 	}
+	if c.proc.tenure.leads {
+		c.s.headless = c.s.now
+	}
 	c.proc.dead = true
 	c.proc = nil
 	if down > 0 {
@@ -119,7 +161,12 @@ func (c *checker) kill(down time.Duration) {
 }
 
 func (p *process) clock() warden.Clock {
-	return warden.Clock{Wall: epoch.Add(p.c.s.now + p.c.wall).UnixNano()}
+	return warden.Clock{Wall: epoch.Add(p.c.s.now + p.c.off()).UnixNano()}
+}
+
+// off is how far the wall clock is off now.
+func (c *checker) off() time.Duration {
+	return c.wall + time.Duration(c.drift*float64(c.s.now-c.since))
 }
 
 // clockEvery is how often the shell tells the wall time.
@@ -172,10 +219,10 @@ func (p *process) tell(events ...warden.Event) {
 	}
 	s := p.c.s
 	for _, e := range events {
-		s.judge.told(p, e)
+		p.eye.told(e)
 	}
 	for _, e := range p.mind.Handle(p.instant(), events) {
-		s.traceEffect(e)
+		s.traceEffect(p, e)
 		if !p.dead {
 			p.carry(e)
 		}
@@ -192,27 +239,35 @@ func (p *process) carry(e warden.Effect) {
 		p.engine.reschedule(e.Target, e.At)
 	case warden.Do:
 		p.do(e)
+	case warden.AskOwner:
+		p.asked(e)
 	case warden.Learn:
 		wait := learnDelay
 		if e.Memory.Freeze != nil {
 			wait = 0 // an operator is answered when it is durable (rule 21)
 		}
-		p.after(wait, func() { p.c.disk.learn(e.Memory) })
+		if p.tenure.leads {
+			p.after(wait, func() { p.c.s.store.learn(e.Memory) })
+		}
+	case warden.Cast:
+		p.cast(e)
+	case warden.AskVotes:
+		p.askVotes(e.Of.Checker)
 	case warden.Wake:
 		p.wake++
 		wake := p.wake
 		p.at(max(e.At, p.instant().Add(grain)), func() {
 			if p.wake == wake {
-				p.c.s.judge.woken()
+				p.eye.woken()
 				p.tell(warden.Tick{})
 			}
 		})
 	case warden.Record:
 		p.c.records = append(p.c.records, e)
-		p.c.s.line.record(e)
-		p.c.s.clients.sees(e)
+		p.c.s.line.record(p.c, e)
+		p.c.s.clients.sees(p, e)
 	case warden.Retired:
-		p.c.s.line.note("everything is returned; the process ends")
+		p.c.s.line.note(p.c, "everything is returned; the process ends")
 		p.after(0, func() { p.c.kill(0) })
 	}
 }

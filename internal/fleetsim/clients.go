@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
 
@@ -31,6 +32,7 @@ type clients struct {
 	s        *sim
 	services []load // as registry.services
 	episodes []*episode
+	latest   map[string]*episode  // by instance id; looked up only
 	passages map[string][]passage // by instance id; looked up only
 
 	removed, heldOut, returned int
@@ -47,44 +49,68 @@ type load struct {
 }
 
 func newClients(s *sim) *clients {
-	c := &clients{s: s, passages: map[string][]passage{}}
+	c := &clients{s: s, passages: map[string][]passage{}, latest: map[string]*episode{}}
 	for range s.registry.services {
 		c.services = append(c.services, load{capacity: 1})
 	}
 	return c
 }
 
-// settle adds up the time since it was last called; everything that changes
-// what clients see calls it first.
-func (c *clients) settle() {
-	for i, svc := range c.s.registry.services {
-		l := &c.services[i]
-		d := (c.s.now - l.settled).Seconds()
-		l.settled = c.s.now
-		if d <= 0 || len(svc.owned) == 0 {
-			continue
-		}
-		l.loaded += d
-		l.with += d * c.failing(svc, svc.truth, true)
-		l.without += d * c.failing(svc, svc.owned, false)
-		l.capacity = min(l.capacity, c.capacity(svc))
+// settle adds up a service's time since it was last called; everything that
+// changes what its clients see calls it first.
+func (c *clients) settle(svc *service) {
+	l := &c.services[svc.index]
+	d := (c.s.now - l.settled).Seconds()
+	l.settled = c.s.now
+	if d <= 0 || len(svc.owned) == 0 {
+		return
+	}
+	l.loaded += d
+	l.with += d * c.failing(svc, svc.truth, true)
+	l.without += d * c.failing(svc, svc.owned, false)
+	l.capacity = min(l.capacity, c.capacity(svc))
+}
+
+func (c *clients) settleAll() {
+	for _, svc := range c.s.registry.services {
+		c.settle(svc)
 	}
 }
 
 // failing is the share of requests that fail over some records.
 func (c *clients) failing(svc *service, some records, filtered bool) float64 {
-	n, bad := 0, 0.0
+	n, bad, fast, slow := 0, 0.0, 0, 0
 	for _, x := range some {
 		if filtered && !svc.discovered(x) {
 			continue
 		}
 		n++
-		bad += c.faults(x)
+		f := c.faults(x)
+		bad += f
+		switch {
+		case f < 1:
+		case c.s.fleet.silent(x.id):
+			slow++
+		default:
+			fast++
+		}
 	}
-	if n == 0 {
+	switch {
+	case n == 0:
 		return 1
+	case n > 1 && c.s.story.Services[svc.index].LeastRequest:
+		return leastRequest(n, fast, slow) + (bad-float64(fast+slow))/float64(n)
 	}
 	return bad / float64(n)
+}
+
+// leastRequest is the share of requests that fail where clients take the less
+// busy one of two that they draw: who fails fast is idle and wins every draw,
+// who never answers loses all but those against its like.
+func leastRequest(n, fast, slow int) float64 {
+	pairs := float64(n * (n - 1))
+	withoutFast := float64((n - fast) * (n - fast - 1))
+	return 1 - withoutFast/pairs + float64(slow*(slow-1))/pairs
 }
 
 func (c *clients) faults(x *record) float64 {
@@ -98,7 +124,7 @@ func (c *clients) faults(x *record) float64 {
 func (c *clients) capacity(svc *service) float64 {
 	well, in := 0, 0
 	for _, x := range svc.owned {
-		if c.faults(x) == 0 {
+		if c.faults(x) == 0 && !c.s.stops(svc, x.id) {
 			well++
 			if svc.discovered(svc.truth.get(x.id)) {
 				in++
@@ -139,31 +165,26 @@ func (c *clients) changed(svc *service, id string, before, after *record, by wri
 		c.heldOut++
 	default:
 		c.removed++
-		if w != nil && w.faults() == 0 {
+		if w != nil && w.faults() == 0 && !w.drains && w.slow == 0 && !c.s.stops(svc, id) && !c.drained(svc, id) {
 			c.wrong++
 		}
 	}
 }
 
+// drained reports whether a journal says that an operator wanted it out.
+func (c *clients) drained(svc *service, id string) bool {
+	e := c.s.store.entry(svc.ID, id)
+	return e != nil && e.Reason == policy.Drained
+}
+
 // waiting reports whether a journal says that the instance never passed.
 func (c *clients) waiting(svc *service, id string) bool {
-	for _, k := range c.s.checkers {
-		if e := k.disk.entry(svc.ID, id); e != nil && e.Waiting {
-			return true
-		}
-	}
-	return false
+	e := c.s.store.entry(svc.ID, id)
+	return e != nil && e.Waiting
 }
 
 // episode is the latest one of an instance, nil if there is none.
-func (c *clients) episode(id string) *episode {
-	for i := len(c.episodes) - 1; i >= 0; i-- {
-		if c.episodes[i].id == id {
-			return c.episodes[i]
-		}
-	}
-	return nil
-}
+func (c *clients) episode(id string) *episode { return c.latest[id] }
 
 // mood opens or closes an episode as a workload begins or ceases to fail.
 func (c *clients) mood(w *workload, what string) {
@@ -176,6 +197,7 @@ func (c *clients) mood(w *workload, what string) {
 			e.stopped = c.s.now
 		}
 		c.episodes = append(c.episodes, e)
+		c.latest[w.id] = e
 	case w.faults() == 0 && open:
 		e.cleared = c.s.now
 	}
@@ -187,9 +209,15 @@ func (c *clients) found(id string) bool {
 	return len(p) > 0 && p[len(p)-1].in
 }
 
-// sees notes when a checker first calls an instance unhealthy.
-func (c *clients) sees(r warden.Record) {
-	if r.Kind != warden.TransitionRecord || r.To != health.Unhealthy {
+// sees notes when an instance is first called unhealthy: by the only checker,
+// or, where there are several, by their quorum, which is when the leader first
+// considers its removal.
+func (c *clients) sees(p *process, r warden.Record) {
+	if len(c.s.checkers) == 1 {
+		if r.Kind != warden.TransitionRecord || r.To != health.Unhealthy {
+			return
+		}
+	} else if !p.tenure.leads || r.Kind != warden.DecisionRecord || !r.Action.Removes() {
 		return
 	}
 	if e := c.episode(r.Instance); e != nil && e.cleared == 0 && e.detected == 0 {

@@ -67,6 +67,10 @@ func (d *disk) learn(m warden.Memory) {
 		d.memory.Removals = merge(d.memory.Removals, r, len(r.Walls) == 0,
 			func(x warden.Removal) bool { return x.Service == r.Service && x.Instance == r.Instance })
 	}
+	for _, x := range m.Drains {
+		d.memory.Drains = merge(d.memory.Drains, x, x.Until == 0,
+			func(y warden.DrainUntil) bool { return x.Service == y.Service && x.Instance == y.Instance })
+	}
 	if m.Freeze != nil {
 		f := *m.Freeze
 		d.memory.Freeze = &f
@@ -94,7 +98,7 @@ func merge[T any](rows []T, x T, forget bool, same func(T) bool) []T {
 // loaded is what a starting process reads.
 func (d *disk) loaded(lost bool) warden.Loaded {
 	m := d.memory
-	m.Passed, m.Armed, m.Removals = slices.Clone(m.Passed), slices.Clone(m.Armed), slices.Clone(m.Removals)
+	m.Passed, m.Armed, m.Removals, m.Drains = slices.Clone(m.Passed), slices.Clone(m.Armed), slices.Clone(m.Removals), slices.Clone(m.Drains)
 	if m.Freeze != nil {
 		f := *m.Freeze
 		m.Freeze = &f

@@ -26,19 +26,21 @@ type slot struct {
 // obeys orders and hands results on in batches.
 type engine struct {
 	p     *process
-	slots map[int]*slot // by Handle.Index; looked up only
+	slots []*slot // by Handle.Index
 	epoch uint64
 	open  []health.Observation
 	rng   *rand.Rand
+
+	lacked health.Instant // when the mind was last told of what has run out
 }
 
 func newEngine(p *process) *engine {
-	return &engine{p: p, slots: map[int]*slot{}, rng: p.c.s.stream("probe latency")}
+	return &engine{p: p, rng: p.c.stream("probe latency")}
 }
 
 func (e *engine) live(h health.Handle) *slot {
-	if s := e.slots[h.Index()]; s != nil && s.target.Handle == h {
-		return s
+	if i := h.Index(); i < len(e.slots) && e.slots[i] != nil && e.slots[i].target.Handle == h {
+		return e.slots[i]
 	}
 	return nil
 }
@@ -46,14 +48,18 @@ func (e *engine) live(h health.Handle) *slot {
 func (e *engine) watch(w warden.Watch) {
 	e.epoch++
 	s := &slot{target: w.Target, anchor: w.First, epoch: e.epoch}
-	e.slots[w.Target.Handle.Index()] = s
+	i := w.Target.Handle.Index()
+	if grow := i + 1 - len(e.slots); grow > 0 {
+		e.slots = append(e.slots, make([]*slot, grow)...)
+	}
+	e.slots[i] = s
 	e.plan(s, w.First)
 }
 
 func (e *engine) unwatch(h health.Handle) {
 	if s := e.live(h); s != nil {
 		s.turn++
-		delete(e.slots, h.Index())
+		e.slots[h.Index()] = nil
 	}
 }
 
@@ -92,26 +98,47 @@ func (e *engine) fire(s *slot, due health.Instant) {
 		return
 	}
 	s.running = true
-	o := health.Observation{Target: s.target.Handle, Due: due, Start: start}
+	o := health.Observation{Target: s.target.Handle, Due: due, Start: start, Startup: s.target.Startup}
 	if !s.target.Addr.IsValid() || s.target.Port == 0 {
 		o.Cause, o.Detail = health.NotProbeable, "no address or port"
 		e.p.after(0, func() { e.end(s, o) })
 		return
 	}
-	e.p.after(time.Millisecond+time.Duration(e.rng.Int64N(int64(9*time.Millisecond))), func() {
-		r := e.p.c.s.fleet.answer(s.target.AddrPort(), s.target.Check.Probe.Path)
-		o.Outcome, o.Cause = r.outcome, r.cause
+	if d := e.p.c.exhausted; d != health.NoDoubt {
+		o.Cause, o.Detail = health.LocalFault, "nothing left to connect with"
+		e.p.after(0, func() { e.end(s, o); e.lacks(d) })
+		return
+	}
+	usual := time.Millisecond + time.Duration(e.rng.Int64N(int64(9*time.Millisecond)))
+	takes := min(e.p.c.s.fleet.latency(s.target.AddrPort(), usual), s.target.Check.Timeout)
+	e.p.after(takes, func() {
+		r, parts := e.p.c.s.fleet.ask(e.p.c, s.target)
+		o.Outcome, o.Cause, o.Draining, o.Parts, o.Dependencies = r.outcome, r.cause, r.drains, parts, r.needs
 		late := start.Add(s.target.Check.Timeout)
 		switch {
 		case e.p.instant() >= late: // the process stood still in between
-			o.Outcome, o.Cause = health.Fail, health.Timeout
-		case r.silent:
+			o.Outcome, o.Cause, o.Dependencies = health.Fail, health.Timeout, nil
+		case r.silent || e.p.instant().Add(r.late) >= late:
+			o.Outcome, o.Cause, o.Dependencies = health.Fail, health.Timeout, nil
 			e.p.at(late, func() { e.end(s, o) })
+			return
+		case r.late > 0:
+			e.p.after(r.late, func() { e.end(s, o) })
 			return
 		}
 		e.end(s, o)
 	})
 }
+
+// lacks tells the mind of what the process has run out of, once a second at most.
+func (e *engine) lacks(d health.Doubt) {
+	if now := e.p.instant(); e.lacked == 0 || now.Sub(e.lacked) >= doubtEvery {
+		e.lacked = now
+		e.p.tell(warden.Doubted{Doubt: d})
+	}
+}
+
+const doubtEvery = time.Second
 
 // end hands the result on.
 func (e *engine) end(s *slot, o health.Observation) {
@@ -141,9 +168,9 @@ func (e *engine) flush() {
 // shortest is the shortest interval of all targets, 0 if there is none.
 func (e *engine) shortest() time.Duration {
 	var d time.Duration
-	for _, s := range e.slots { // a minimum is the same in any order
-		if i := s.target.Check.Interval; d == 0 || i < d {
-			d = i
+	for _, s := range e.slots {
+		if s != nil && (d == 0 || s.target.Check.Interval < d) {
+			d = s.target.Check.Interval
 		}
 	}
 	return d

@@ -265,7 +265,7 @@ func share(what string, of func(*sim, int) float64) func(*words) func(*sim) stri
 			w.failAt(t.col, "%v", err)
 		}
 		return func(s *sim) string {
-			s.clients.settle()
+			s.clients.settleAll()
 			for k, svc := range s.registry.services {
 				if got := of(s, k); !holds(got, want) {
 					return fmt.Sprintf("%s of %s: %.1f %%", what, svc.Service, got)

@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -14,13 +15,15 @@ import (
 type mood uint8
 
 const (
-	serving  mood = iota
-	crashed       // its host refuses
-	cutting       // it accepts and resets
-	hanging       // it accepts and never answers
-	erring        // it answers 500
-	starting      // it refuses until it is ready
-	vanished      // its host is gone: silence
+	serving   mood = iota
+	crashed        // its host refuses
+	cutting        // it accepts and resets
+	hanging        // it accepts and never answers
+	erring         // it answers 500
+	starting       // it refuses until it is ready
+	vanished       // its host is gone: silence
+	shallow        // it serves, but for what needs its database: /deep answers 503
+	estranged      // somebody else answers at its address, and says so
 )
 
 // workload is one process behind an instance, at one address.
@@ -30,17 +33,20 @@ type workload struct {
 	at     netip.AddrPort
 	zone   string
 	mood   mood
-	noPort bool          // it is registered without its port
-	gray   float64       // share of requests that a serving workload answers with 500
-	since  time.Duration // of mood, gray and address
-	turn   uint64        // counts changes, so that planned ones can be void
+	noPort bool                // it is registered without its port
+	gray   float64             // share of requests that a serving workload answers with 500
+	slow   float64             // it takes so many times as long to answer; 0 is as ever
+	drains bool                // it says with each answer that it is about to stop
+	since  time.Duration       // of mood, gray and address
+	needs  []health.Dependency // what it says of the things that it needs
+	turn   uint64              // counts changes, so that planned ones can be void
 }
 
-// fleet is everything that listens, and the paths to it.
+// fleet is everything that listens.
 type fleet struct {
 	s         *sim
 	workloads []*workload // sorted by id
-	cuts      []netip.Prefix
+	byAddr    map[netip.AddrPort][]*workload
 	rng       *rand.Rand
 }
 
@@ -51,28 +57,30 @@ func addressOf(k, zone, zones, n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(k), byte(subnet), byte(10 + n%200)}), 8080)
 }
 
+func (f *fleet) place(id string) (int, bool) {
+	return slices.BinarySearchFunc(f.workloads, id, func(w *workload, id string) int { return cmp.Compare(w.id, id) })
+}
+
 func (f *fleet) find(id string) *workload {
-	i, ok := slices.BinarySearchFunc(f.workloads, id, func(w *workload, id string) int {
-		switch {
-		case w.id < id:
-			return -1
-		case w.id > id:
-			return 1
-		}
-		return 0
-	})
-	if !ok {
-		return nil
+	if i, ok := f.place(id); ok {
+		return f.workloads[i]
 	}
-	return f.workloads[i]
+	return nil
 }
 
 func (f *fleet) add(w *workload) {
-	i := 0
-	for i < len(f.workloads) && f.workloads[i].id < w.id {
-		i++
-	}
+	i, _ := f.place(w.id)
 	f.workloads = slices.Insert(f.workloads, i, w)
+	f.byAddr[w.at] = append(f.byAddr[w.at], w)
+}
+
+// move gives a workload another address. Who else is there keeps answering:
+// the newest one last.
+func (f *fleet) move(w *workload, to netip.AddrPort) {
+	f.s.clients.settle(w.svc)
+	f.byAddr[w.at] = slices.DeleteFunc(f.byAddr[w.at], func(x *workload) bool { return x == w })
+	w.at, w.since = to, f.s.now
+	f.byAddr[to] = append(f.byAddr[to], w)
 }
 
 // attributes are those that the owner of a workload registers it with.
@@ -93,13 +101,21 @@ func (w *workload) attributes(init string) health.Attributes {
 	return health.AttributesOf(m)
 }
 
+// leave ends a workload that is meant to end: no fault of anybody.
+func (f *fleet) leave(w *workload) {
+	f.s.clients.settle(w.svc)
+	w.turn++
+	w.mood, w.since = vanished, f.s.now
+	w.gray, w.drains, w.slow = 0, false, 0
+}
+
 // become changes a workload's mood and voids changes planned earlier.
 func (f *fleet) become(w *workload, m mood, what string) {
-	f.s.clients.settle()
+	f.s.clients.settle(w.svc)
 	w.turn++
 	w.since = f.s.now
 	w.mood = m
-	w.gray = 0
+	w.gray, w.drains, w.slow = 0, false, 0
 	f.s.clients.mood(w, what)
 }
 
@@ -113,55 +129,52 @@ func (f *fleet) later(w *workload, d time.Duration, do func()) {
 	})
 }
 
+// silent reports whether whoever asks a workload waits in vain.
+func (f *fleet) silent(id string) bool {
+	w := f.find(id)
+	return w == nil || w.mood == hanging || w.mood == vanished
+}
+
 // faults is the share of clients' requests that the workload fails.
 func (w *workload) faults() float64 {
-	if w.mood == serving {
+	if w.mood == serving && !w.starved() {
 		return w.gray
 	}
 	return 1
 }
 
-// reply is what a probe finds at an address.
-type reply struct {
-	outcome health.Outcome
-	cause   health.Cause
-	silent  bool // nothing comes back: it ends at the check's timeout
+func fails(c health.Cause) reply { return reply{outcome: health.Fail, cause: c} }
+
+// latency is how long an answer of what listens at an address takes.
+func (f *fleet) latency(at netip.AddrPort, usual time.Duration) time.Duration {
+	if w := f.listens(at); w != nil && w.slow > 0 {
+		return time.Duration(float64(usual) * w.slow)
+	}
+	return usual
 }
 
-// missing is a path that no workload serves.
-const missing = "/missing"
+// Paths that are not answered like all others.
+const (
+	missing = "/missing" // no workload serves it
+	deep    = "/deep"    // it needs the database
+)
 
-// answer is what a probe of at finds now.
-func (f *fleet) answer(at netip.AddrPort, path string) reply {
-	for _, p := range f.cuts {
-		if p.Contains(at.Addr()) {
-			return reply{health.Fail, health.Timeout, true}
-		}
+func (w *workload) answer(rng *rand.Rand, path string) reply {
+	switch {
+	case w.mood == crashed, w.mood == starting:
+		return fails(health.Refused)
+	case w.mood == cutting:
+		return fails(health.Reset)
+	case w.mood == hanging, w.mood == vanished:
+		return silence
+	case w.mood == erring, path == missing, w.mood == shallow && path == deep:
+		return fails(health.BadStatus)
+	case w.mood == estranged:
+		return fails(health.Stranger)
 	}
-	for _, w := range f.workloads {
-		if w.at == at && w.mood == serving && path == missing {
-			return reply{health.Fail, health.BadStatus, false}
-		}
-		if w.at == at {
-			return w.answer(f.rng)
-		}
+	r := reply{outcome: health.Pass, drains: w.drains, needs: w.needs}
+	if w.gray > 0 && rng.Float64() < w.gray || w.starved() {
+		r.outcome, r.cause = health.Fail, health.BadStatus
 	}
-	return reply{health.Fail, health.Timeout, true}
-}
-
-func (w *workload) answer(rng *rand.Rand) reply {
-	switch w.mood {
-	case crashed, starting:
-		return reply{health.Fail, health.Refused, false}
-	case cutting:
-		return reply{health.Fail, health.Reset, false}
-	case hanging, vanished:
-		return reply{health.Fail, health.Timeout, true}
-	case erring:
-		return reply{health.Fail, health.BadStatus, false}
-	}
-	if w.gray > 0 && rng.Float64() < w.gray {
-		return reply{health.Fail, health.BadStatus, false}
-	}
-	return reply{health.Pass, health.NoCause, false}
+	return r
 }

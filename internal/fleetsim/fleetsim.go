@@ -8,6 +8,8 @@ import (
 	"hash"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,24 +23,33 @@ type Result struct {
 	Figures  string   // times, shares and counts, as text
 	Failures []string // expectations that do not hold, and broken invariants; empty is success
 	Trace    string   // SHA-256 over all effects, hexadecimal
-	Calls    int      // of the checker to the registry and its journal
+	Sums     Sums
+	Calls    int // of the checker to the registry and its journal
 }
 
 // sim is one run.
 type sim struct {
-	story    Story
-	now      time.Duration
-	agenda   agenda
-	registry *registry
-	fleet    *fleet
-	checkers []*checker
-	clients  *clients
-	judge    *judge
-	line     *timeline
-	trace    hash.Hash
-	weather  weather
-	fates    []fate
-	failures []string
+	story     Story
+	now       time.Duration
+	agenda    agenda
+	registry  *registry
+	fleet     *fleet
+	owners    []*owner // as the story's services; nil where there is none
+	network   *network
+	mail      mail
+	store     *store
+	checkers  []*checker
+	clients   *clients
+	judge     *judge
+	spokesmen []*spokesman // in the order in which they began to speak
+	line      *timeline
+	trace     hash.Hash
+	weather   weather
+	fates     []fate
+	failures  []string
+
+	headless  time.Duration   // since when nobody leads, after somebody did
+	takeovers []time.Duration // how long nobody led, each time
 }
 
 func (s *sim) at(at time.Duration, do func())   { s.agenda.plan(max(at, s.now), do) }
@@ -58,24 +69,33 @@ func Run(story Story) (Result, error) {
 	if story.Length <= 0 {
 		return Result{}, fmt.Errorf("%s: the story has no length: it needs a line like \"run 10m\"", story.Name)
 	}
+	s := prepare(story)
+	s.play()
+	return s.result(), nil
+}
+
+// prepare sets everything up as the story begins.
+func prepare(story Story) *sim {
+	story.Services = slices.Clone(story.Services) // a reload changes them
 	s := &sim{story: story, trace: sha256.New()}
 	s.line = &timeline{s: s}
 	s.judge = newJudge(s)
 	s.registry = &registry{
 		s: s, delay: story.Settings.OperationDelay, custom: story.Settings.CustomDelay, lag: story.Settings.Lag,
 	}
-	s.fleet = &fleet{s: s, rng: s.stream("workloads")}
-	for range story.Services {
-		s.registry.services = append(s.registry.services, &service{busy: map[string]*operation{}})
+	s.fleet = &fleet{s: s, rng: s.stream("workloads"), byAddr: map[netip.AddrPort][]*workload{}}
+	s.network, s.store, s.owners = &network{s: s}, &store{}, make([]*owner, len(story.Services))
+	for k := range story.Services {
+		s.registry.services = append(s.registry.services, &service{index: k, busy: map[string]*operation{}})
 	}
 	s.clients = newClients(s)
 	for k := range story.Services {
 		s.open(k)
 	}
-	c := &checker{s: s, rng: s.stream("checker")}
-	s.checkers = append(s.checkers, c)
-	s.play()
-	return s.result(), nil
+	for _, v := range story.Settings.Vantages {
+		s.checkers = append(s.checkers, s.newChecker(v))
+	}
+	return s
 }
 
 // open makes a service and its instances as the story begins.
@@ -94,6 +114,9 @@ func (s *sim) open(k int) {
 		svc.owned = svc.owned.with(w.id, x)
 		svc.seen = svc.seen.with(w.id, x)
 		s.registry.put(svc, w.id, x, byOwner)
+	}
+	if st.Owned {
+		s.adopt(svc, st.Instances)
 	}
 }
 
@@ -141,7 +164,7 @@ func (s *sim) play() {
 		e.do()
 	}
 	s.now = s.story.Length
-	s.clients.settle()
+	s.clients.settleAll()
 	for _, e := range s.story.expects {
 		if e.at < 0 {
 			s.expect(e)
@@ -150,6 +173,9 @@ func (s *sim) play() {
 }
 
 func (s *sim) expect(e expectation) {
+	if e.here && s.story.otherSeed {
+		return
+	}
 	if why := e.fails(s); why != "" {
 		s.failures = append(s.failures, fmt.Sprintf("%s:%d: at %s: %s: %s", s.story.Name, e.line, s.now, e.text, why))
 	}
@@ -160,6 +186,7 @@ func (s *sim) result() Result {
 		Timeline: s.line.lines,
 		Figures:  s.figures(),
 		Failures: append(s.failures, s.judge.failures...),
+		Sums:     s.sums(),
 		Trace:    hex.EncodeToString(s.trace.Sum(nil)),
 	}
 	for _, c := range s.checkers {
@@ -170,23 +197,21 @@ func (s *sim) result() Result {
 
 // traceEffect adds an effect to the trace. JSON follows pointers and sorts
 // maps, so that equal effects have equal bytes.
-func (s *sim) traceEffect(e warden.Effect) {
+func (s *sim) traceEffect(p *process, e warden.Effect) {
+	if s.story.Settings.Untraced {
+		return
+	}
 	b, err := json.Marshal(e)
 	if err != nil {
 		s.judge.fail("effect %T has no JSON: %v", e, err)
 		return
 	}
-	fmt.Fprintf(s.trace, "%d %T %s\n", s.now, e, b)
+	fmt.Fprintf(s.trace, "%d %s %T %s\n", s.now, p.c.name, e, b)
 }
 
 // config is the configuration that is in force for a service.
 func (s *sim) config(svc *service) warden.ServiceConfig {
-	for k, x := range s.registry.services {
-		if x == svc {
-			return s.story.Services[k].Config
-		}
-	}
-	return s.story.Settings.Service
+	return s.story.Services[svc.index].Config
 }
 
 // figures are the numbers under a timeline.
@@ -206,6 +231,16 @@ func (s *sim) figures() string {
 	}
 	c := s.clients
 	fmt.Fprintf(&b, "  removed %d (%d of them while serving well), held out %d, returned %d\n", c.removed, c.wrong, c.heldOut, c.returned)
+	if len(s.takeovers) > 0 {
+		fmt.Fprintf(&b, "  nobody led for")
+		for _, d := range s.takeovers {
+			fmt.Fprintf(&b, " %s", short(d))
+		}
+		b.WriteString("\n")
+	}
+	if s.mail.refused > 0 {
+		fmt.Fprintf(&b, "  messages refused as damaged: %d\n", s.mail.refused)
+	}
 	fmt.Fprintf(&b, "  at the end: %d lost, %d double, %d changed, %d open journal entries\n",
 		s.lostAtEnd(), s.doubleEntries(), s.changedAtEnd(), s.openEntries())
 	return b.String()
@@ -234,7 +269,7 @@ func (e *episode) parts() []string {
 func (s *sim) lostAtEnd() (n int) {
 	for _, svc := range s.registry.services {
 		for _, o := range svc.owned {
-			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) {
+			if x := svc.truth.get(o.id); x == nil && !s.journalled(svc, o.id) && s.said(svc, o.id) != health.OwnerGone {
 				n++
 			}
 		}
@@ -243,24 +278,18 @@ func (s *sim) lostAtEnd() (n int) {
 }
 
 func (s *sim) journalled(svc *service, id string) bool {
-	for _, c := range s.checkers {
-		if e := c.disk.entry(svc.ID, id); e != nil && e.IsOut() {
-			return true
-		}
-	}
-	return false
+	e := s.store.entry(svc.ID, id)
+	return e != nil && e.IsOut()
 }
 
 func (s *sim) doubleEntries() (n int) {
-	for _, c := range s.checkers {
-		seen := map[key]bool{}
-		for _, e := range c.disk.entries {
-			k := key{e.Service.ID, e.Instance}
-			if seen[k] {
-				n++
-			}
-			seen[k] = true
+	seen := map[key]bool{}
+	for _, e := range s.store.entries {
+		k := key{e.Service.ID, e.Instance}
+		if seen[k] {
+			n++
 		}
+		seen[k] = true
 	}
 	return n
 }
@@ -277,9 +306,4 @@ func (s *sim) changedAtEnd() (n int) {
 	return n
 }
 
-func (s *sim) openEntries() (n int) {
-	for _, c := range s.checkers {
-		n += len(c.disk.entries)
-	}
-	return n
-}
+func (s *sim) openEntries() int { return len(s.store.entries) }

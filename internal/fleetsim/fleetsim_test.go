@@ -23,14 +23,7 @@ func TestStories(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			story, err := Parse(file, string(text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			story := read(t, file)
 			result, err := Run(story)
 			if err != nil {
 				t.Fatal(err)

@@ -13,87 +13,123 @@ import (
 const fresh = 3 * time.Second
 
 // sends checks a write at the moment at which the mind asks for it.
-func (j *judge) sends(p *process, c lever.Call) {
-	svc := j.s.registry.byID(c.Service.ID)
+func (y *eye) sends(c lever.Call) {
+	svc := y.j.s.registry.byID(c.Service.ID)
 	if svc == nil {
-		j.fail("%s in a service that does not exist", c.Op)
+		y.fail("%s in a service that does not exist", c.Op)
 		return
 	}
-	entry := p.c.disk.entry(svc.ID, c.Instance)
-	cfg := j.s.config(svc)
+	entry := y.j.s.store.entry(svc.ID, c.Instance)
+	cfg := y.j.s.config(svc)
 	removes := c.Op == lever.Deregister || c.Op == lever.SetStatus && c.Status == health.Unhealthy
 	drills := entry != nil && entry.Kind == lever.Drill
+	if c.Op == lever.Register && !drills && entry != nil {
+		y.restores(svc, cfg, c.Op.String()+" of "+c.Instance, entry)
+	}
 	if !removes && !drills {
 		return
 	}
 	what := c.Op.String() + " of " + c.Instance
 	switch {
+	case !y.p.tenure.leads:
+		y.fail("%s by %s, which does not lead", what, y.p.c.name)
 	case cfg.Policy.Mode != policy.ModeEnforce:
-		j.fail("%s in mode %s", what, cfg.Policy.Mode)
+		y.fail("%s in mode %s", what, cfg.Policy.Mode)
 	case svc.other:
-		j.fail("%s, which belongs to another account", what)
+		y.fail("%s, which belongs to another account", what)
 	case svc.kind == warden.Route53Check:
-		j.fail("%s in a service with a Route 53 check", what)
-	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner:
-		j.fail("%s, and nobody vouches for probes", what)
-	case j.stopping:
-		j.fail("%s while stopping", what)
+		y.fail("%s in a service with a Route 53 check", what)
+	case svc.kind == warden.NoHealthCheck && cfg.Policy.Evidence == policy.EvidenceOwner && !y.speaks(svc):
+		y.fail("%s, and nobody vouches for probes", what)
+	case y.stopping:
+		y.fail("%s while stopping", what)
 	}
-	if c.Op == lever.Deregister && !j.proven[svc.ID] {
-		j.fail("%s before any registration of ours succeeded in its service", what)
+	gone := entry != nil && byItsOwner(entry)
+	if c.Op == lever.Deregister && !y.j.proven[svc.ID] && !gone {
+		y.fail("%s before any registration of ours succeeded in its service", what)
 	}
 	if removes && entry != nil {
-		if k := (key{svc.ID, c.Instance}); !j.sent[k] { // else it repeats a write that did not stick
-			j.sent[k] = true
-			j.evidence(p, svc, cfg, what, c.Instance, entry.Waiting)
-			j.looks(p, svc, what, c.Instance)
+		k := key{svc.ID, c.Instance}
+		repeats := y.j.sent[k] // a write that did not stick
+		if !repeats {
+			y.j.sent[k] = true
+			if !y.owner(svc, cfg, what, entry) {
+				y.evidence(svc, cfg, what, c.Instance, entry)
+				y.looks(svc, what, c.Instance)
+			}
 		}
-		j.fleet(p, svc, what)
-		j.line(p, svc, cfg, what, c.Instance)
+		ordered := entry.Reason == policy.Drained
+		y.fleet(svc, what, gone || ordered, repeats)
+		if !gone && !ordered {
+			y.line(svc, cfg, what, c.Instance)
+		}
 	}
 }
 
+// byItsOwner reports whether a removal rests on its owner's word alone, outside
+// every share and pace.
+func byItsOwner(e *lever.Entry) bool {
+	return e.Reason == policy.OwnerGone || e.Reason == policy.UndoResurrection
+}
+
+// outsideShares reports whether no share and no pace counts a removal.
+func outsideShares(e *lever.Entry) bool {
+	return byItsOwner(e) || e.Reason == policy.Zone || e.Reason == policy.Drained
+}
+
 // evidence checks what the removal of one instance rests on.
-func (j *judge) evidence(p *process, svc *service, cfg warden.ServiceConfig, what, id string, waiting bool) {
-	x := j.sight(key{svc.ID, id})
-	held := j.s.now - x.fallAt
+func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, e *lever.Entry) {
+	x, waiting, batch := y.sight(key{svc.ID, id}), e.Waiting, e.Reason == policy.Zone
+	held, gray := y.now()-x.fallAt, x.grayAt > 0 && !waiting
+	if gray && (x.fallAt == 0 || x.grayAt < x.fallAt) {
+		held = y.now() - x.grayAt
+	}
+	drains, slow := x.drains > 0 && !waiting, x.slowAt > 0 && !waiting
+	seldom := gray || drains || slow // it need not fail now
+	if slow {
+		held = max(held, y.now()-x.slowAt-time.Minute)
+	}
 	switch {
-	case j.wronged(x, id):
-		j.fail("%s, which has served well since before it seemed to fail", what)
-	case x.last == health.Pass:
-		j.fail("%s, whose latest observation is a pass", what)
-	case x.run < 2, !waiting && x.run < cfg.Check.Fall:
-		j.fail("%s after %d failures", what, x.run)
+	case !batch && !drains && y.wronged(x, id):
+		y.fail("%s, which has served well since before it seemed to fail", what)
+	case !seldom && x.last == health.Pass:
+		y.fail("%s, whose latest observation is a pass", what)
+	case batch && !y.j.zoneDead(id):
+		y.fail("%s with its zone, which no two vantages saw dead", what)
+	case !seldom && (x.run < 2 || !waiting && !batch && x.run < cfg.Check.Fall):
+		y.fail("%s after %d failures", what, x.run)
 	case waiting:
-	case svc.kind == warden.NoHealthCheck && held < cfg.Policy.Hold:
-		j.fail("%s %s after the verdict, before its hold is over", what, held)
-	case j.s.now-p.born < cfg.Policy.WarmUp:
-		j.fail("%s within the warm-up", what)
+	case !batch && !seldom && !y.j.quorum(key{svc.ID, id}, cfg):
+		y.fail("%s without a quorum of vantages that saw it fail", what)
+	case svc.kind == warden.NoHealthCheck && !batch && !drains && held < cfg.Policy.Hold:
+		y.fail("%s %s after the verdict, before its hold is over", what, held)
+	case y.now()-y.p.born < cfg.Policy.WarmUp:
+		y.fail("%s within the warm-up", what)
 	case x.probes < cfg.Policy.WarmUpProbes:
-		j.fail("%s after %d probes of ours", what, x.probes)
-	case !j.everPassed(p, svc, id):
-		j.fail("%s, which never passed", what)
+		y.fail("%s after %d probes of ours", what, x.probes)
+	case !y.everPassed(svc, id):
+		y.fail("%s, which never passed", what)
 	}
 }
 
 // wronged reports whether an instance serves well, and did all the time in
 // which it seemed to fail.
-func (j *judge) wronged(x *sight, id string) bool {
-	w := j.s.fleet.find(id)
-	return w != nil && w.faults() == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
+func (y *eye) wronged(x *sight, id string) bool {
+	w := y.j.s.fleet.find(id)
+	return w != nil && w.faults() == 0 && w.slow == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
 }
 
 // everPassed reports whether the present incarnation passed, as this process
 // saw it or the disk remembers it.
-func (j *judge) everPassed(p *process, svc *service, id string) bool {
-	x := j.sight(key{svc.ID, id})
+func (y *eye) everPassed(svc *service, id string) bool {
+	x := y.sight(key{svc.ID, id})
 	if x.ever {
 		return true
 	}
-	if e := p.c.disk.entry(svc.ID, id); e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
+	if e := y.j.s.store.entry(svc.ID, id); e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
 		return true
 	}
-	for _, m := range p.c.disk.memory.Passed {
+	for _, m := range y.j.s.store.memory.Passed {
 		if m.Service == svc.ID && m.Instance == id && m.Incarnation == x.inc.Hash() {
 			return true
 		}
@@ -102,37 +138,37 @@ func (j *judge) everPassed(p *process, svc *service, id string) bool {
 }
 
 // fleet checks what withholds removals everywhere.
-func (j *judge) fleet(p *process, svc *service, what string) {
-	s := j.s
-	stale := s.story.config().Fleet.StaleAfter
-	k := j.known[svc.ID]
+func (y *eye) fleet(svc *service, what string, gone, repeats bool) {
+	s := y.j.s
+	stale := s.story.Settings.staleAfter()
+	k := y.known[svc.ID]
 	for _, other := range s.registry.services {
-		if j.known[other.ID] == nil && s.weather != voided {
-			j.fail("%s before %s was listed", what, other.Service)
+		if y.known[other.ID] == nil && s.weather != voided {
+			y.fail("%s before %s was listed", what, other.Service)
 		}
 	}
 	switch {
-	case !j.services, k == nil:
-		j.fail("%s before the registry was listed", what)
+	case !y.services, k == nil:
+		y.fail("%s before the registry was listed", what)
 	case s.now-k.at > stale+fresh:
-		j.fail("%s on a listing that is %s old", what, s.now-k.at)
-	case s.now < j.doubt:
-		j.fail("%s while the checker doubts itself", what)
-	case s.now < j.frozen:
-		j.fail("%s while frozen", what)
-	case j.retiring:
-		j.fail("%s while retiring", what)
-	case p.c.lost:
-		j.fail("%s with a lost journal", what)
+		y.fail("%s on a listing that is %s old", what, s.now-k.at)
+	case s.now < y.doubt && !gone:
+		y.fail("%s while the checker doubts itself", what)
+	case s.now < y.frozen && !repeats:
+		y.fail("%s while frozen", what)
+	case y.retiring:
+		y.fail("%s while retiring", what)
+	case y.j.s.store.lost:
+		y.fail("%s with a lost journal", what)
 	}
 }
 
 // members are the ids of all that counts in a service: registered, as the
 // process was shown it (or, with all, as it is), or out because of us. What it
 // was shown once and is still there counts, even if the registry denies it.
-func (j *judge) members(p *process, svc *service, all bool) []string {
+func (y *eye) members(svc *service, all bool) []string {
 	ids := map[string]bool{}
-	k := j.known[svc.ID]
+	k := y.known[svc.ID]
 	for _, x := range svc.truth {
 		if all || k != nil && k.ever[x.id] {
 			ids[x.id] = true
@@ -143,7 +179,7 @@ func (j *judge) members(p *process, svc *service, all bool) []string {
 			ids[id] = true
 		}
 	}
-	for _, e := range p.c.disk.entries {
+	for _, e := range y.j.s.store.entries {
 		if e.Service.ID == svc.ID {
 			ids[e.Instance] = true
 		}
@@ -160,14 +196,14 @@ type sums struct {
 	others  int // in and passing, but for the instance in question
 }
 
-func (j *judge) sums(p *process, svc *service, id string) sums {
+func (y *eye) sums(svc *service, id string) sums {
 	var c sums
-	ids := j.members(p, svc, false)
+	ids := y.members(svc, false)
 	for _, other := range ids {
-		x := j.sight(key{svc.ID, other})
-		e := p.c.disk.entry(svc.ID, other)
+		x := y.sight(key{svc.ID, other})
+		e := y.j.s.store.entry(svc.ID, other)
 		isOut := x.foreign >= 2 || e != nil && (e.IsOut() || e.Phase == lever.Intended && e.Kind != lever.Drill)
-		if j.everPassed(p, svc, other) {
+		if y.everPassed(svc, other) && y.word(key{svc.ID, other}) != health.OwnerGone {
 			c.ever++
 			if x.last == health.Pass {
 				c.passing++
@@ -181,37 +217,54 @@ func (j *judge) sums(p *process, svc *service, id string) sums {
 			c.others++
 		}
 	}
-	c.n = max(len(ids), len(j.members(p, svc, true)))
+	c.n = max(len(ids), len(y.members(svc, true)))
+	if y.speaks(svc) {
+		c.n = max(c.n, y.heard.of[svc.ID].Desired)
+	}
 	return c
 }
 
 // line checks the fail-open line (rule 6) and that somebody is left (rule 7).
-func (j *judge) line(p *process, svc *service, cfg warden.ServiceConfig, what, id string) {
-	c := j.sums(p, svc, id)
-	if float64(c.passing)*100 < cfg.Policy.FailOpen*float64(c.ever) {
-		j.fail("%s past the fail-open line: %d of %d pass", what, c.passing, c.ever)
+func (y *eye) line(svc *service, cfg warden.ServiceConfig, what, id string) {
+	c := y.sums(svc, id)
+	ever := c.ever
+	if y.several() {
+		ever-- // the store may know one more that passed than whoever leads
+	}
+	if float64(c.passing)*100 < cfg.Policy.FailOpen*float64(ever) {
+		y.fail("%s past the fail-open line: %d of %d pass", what, c.passing, c.ever)
 	}
 	if c.others == 0 {
-		j.fail("%s, and nobody else is in and passes", what)
+		y.fail("%s, and nobody else is in and passes", what)
 	}
 }
 
 // looks checks that every other instance was looked at since this one began to
 // fail (rule 6).
-func (j *judge) looks(p *process, svc *service, what, id string) {
-	since := j.sight(key{svc.ID, id}).since
-	for _, other := range j.members(p, svc, false) {
-		if x := j.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
-			j.fail("%s, and %s was not looked at since it began to fail", what, other)
+func (y *eye) looks(svc *service, what, id string) {
+	x := y.sight(key{svc.ID, id})
+	since := x.since
+	for _, at := range []time.Duration{x.grayAt, x.drains} {
+		if at > 0 {
+			since = min(since, at)
+		}
+	}
+	for _, other := range y.members(svc, false) {
+		if x := y.sight(key{svc.ID, other}); other != id && x.lastAt != 0 && x.lastAt < since {
+			y.fail("%s, and %s was not looked at since it began to fail", what, other)
 		}
 	}
 }
 
 // budget checks the shares of rule 7 at the moment at which a removal is
 // journalled: what it was admitted on may change while it is carried out.
-func (j *judge) budget(p *process, svc *service, e *lever.Entry) {
-	c, cfg := j.sums(p, svc, e.Instance), j.s.config(svc)
-	share, hard := cfg.Policy.MaxOut, j.sight(key{svc.ID, e.Instance}).hard || e.Waiting
+func (y *eye) budget(svc *service, e *lever.Entry) {
+	if outsideShares(e) {
+		return
+	}
+	c, cfg := y.sums(svc, e.Instance), y.j.s.config(svc)
+	x := y.sight(key{svc.ID, e.Instance})
+	share, hard := cfg.Policy.MaxOut, x.hard || e.Waiting || e.Reason == policy.Draining || e.Reason == policy.SaysDraining
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}
@@ -220,101 +273,33 @@ func (j *judge) budget(p *process, svc *service, e *lever.Entry) {
 		allowed = max(allowed, 1)
 	}
 	if c.out+1 > allowed {
-		j.fail("the removal of %s is beyond the budget: %d of %d are out already, %d may be", e.Instance, c.out, c.n, allowed)
+		y.fail("the removal of %s is beyond the budget: %d of %d are out already, %d may be", e.Instance, c.out, c.n, allowed)
 	}
 	if c.n == 2 && !hard {
-		j.fail("the removal of %s rests on soft evidence, one of two", e.Instance)
+		y.fail("the removal of %s rests on soft evidence, one of two", e.Instance)
 	}
 }
 
-// writes checks a write at the moment of its effect on the registry.
-func (j *judge) writes(c *checker, svc *service, call lever.Call) {
-	k := key{svc.ID, call.Instance}
-	what := call.Op.String() + " of " + call.Instance
-	e := c.disk.entry(svc.ID, call.Instance)
-	if e == nil || e.Phase == lever.Intended {
-		j.fail("%s without a journal entry that says so", what)
-		return
-	}
-	x := svc.truth.get(call.Instance)
-	seen := j.s.now - fresh - j.s.registry.lag
-	if o := svc.owned.get(call.Instance); o != nil && o.spoken >= seen && o.spoken > 0 {
-		j.raced[k] = true // read, then changed, then written: nothing can prevent it
-	}
-	if x == nil || x.spoken >= seen && x.spoken > 0 {
-		return
-	}
-	if call.Op == lever.SetStatus && call.Status == health.Healthy && x.status == health.Healthy && x.change == nil {
-		return // it changes nothing
-	}
-	addr, port := health.Endpoint(x.attrs)
-	if addr != e.Incarnation.Addr || port != e.Incarnation.Port {
-		j.fail("%s, which is another incarnation since %s", what, x.moved)
-	}
-	drills := e.Kind == lever.Drill
-	switch {
-	case call.Op == lever.Register && !drills && j.s.registry.lag == 0:
-		j.fail("%s over a record that is there", what)
-	case call.Op == lever.Register && !x.attrs.Equal(call.Attributes):
-		j.fail("%s with other attributes", what)
-	case call.Op == lever.Deregister && !x.attrs.Equal(e.Attributes):
-		j.fail("%s, whose journalled attributes are others", what)
-	case call.Op == lever.SetStatus && call.Status == health.Healthy && !j.accused[k] && !raisable(x):
-		j.fail("%s HEALTHY over a status that is not ours", what)
-	}
-}
-
-// raisable reports whether HEALTHY may be set without an UNHEALTHY in the
-// journal: over our own, over that of the registration, or where it changes
-// nothing.
-func raisable(x *record) bool {
-	switch {
-	case x.change != nil && x.change.to == health.Unhealthy:
-		return x.change.by == byUs
-	case x.status == health.Unhealthy:
-		return x.by == byUs || x.by == byOwner
-	}
-	return true
-}
-
-// registryChanged looks for what a change may have lost.
-func (j *judge) registryChanged() { j.lost() }
-
-// lost checks that whatever is away because of us can come back: every
-// instance that its owner wants is there as it was, or in a journal.
-func (j *judge) lost() {
-	for _, svc := range j.s.registry.services {
-		for _, o := range svc.owned {
-			if j.raced[key{svc.ID, o.id}] {
-				continue
-			}
-			if why := j.missing(svc, o); why != "" {
-				j.fail("%s is lost: %s", o.id, why)
-				j.raced[key{svc.ID, o.id}] = true // once is enough
-			}
+// begun checks the velocity of removals (rule 8) as the journal shows them.
+func (y *eye) begun(k key) {
+	svc := y.j.s.registry.byID(k[0])
+	cfg := y.j.s.config(svc).Policy
+	for _, r := range y.removals {
+		every := cfg.Removals.Per / time.Duration(cfg.Removals.N)
+		if r.key[0] == k[0] && y.now()-r.at < every-slack {
+			y.fail("velocity: %s leaves %s after %s of the same service", k[1], (y.now() - r.at).Round(time.Millisecond), r.key[1])
 		}
 	}
-}
-
-func (j *judge) missing(svc *service, o *record) string {
-	x := svc.truth.get(o.id)
-	var e *lever.Entry
-	for _, c := range j.s.checkers {
-		if found := c.disk.entry(svc.ID, o.id); found != nil {
-			e = found
+	y.removals = append(y.removals, removal{k, y.now()})
+	g := y.j.s.story.Settings.Fleet.RemovalsGlobal
+	burst := max(g.Least, int(g.Percent*float64(len(y.sights))/100), 1)
+	n := 0
+	for _, r := range y.removals {
+		if r.at > y.now()-g.Per {
+			n++
 		}
 	}
-	held := e != nil && e.IsOut()
-	switch {
-	case x == nil && !held:
-		return "it is not registered and no journal has it"
-	case x == nil && !e.Attributes.Equal(o.attrs):
-		return "the journal has other attributes"
-	case x == nil:
-	case !x.attrs.Equal(o.attrs):
-		return "it is registered with other attributes"
-	case x.status == health.Unhealthy && x.by == byUs && !held && (x.change == nil || x.change.to != health.Healthy):
-		return "we set it UNHEALTHY and no journal knows"
+	if n > 2*burst { // a full bucket, and what flows into it meanwhile
+		y.fail("velocity: %d removals in %s, %d at a time are allowed", n, g.Per, burst)
 	}
-	return ""
 }

@@ -97,7 +97,7 @@ func TestKillEverywhere(t *testing.T) {
 			if plain.Calls < 4 {
 				t.Fatalf("the procedure makes %d calls: it does not happen", plain.Calls)
 			}
-			for n := 1; n <= plain.Calls; n++ {
+			for n := 1; n <= plain.Calls; n += few {
 				for moment := range moments {
 					play(t, fmt.Sprintf("%s\nat 1s kill-at %d %s for 2s\n%s", p.script, n, moment, always))
 				}
@@ -112,7 +112,7 @@ func TestKillTwice(t *testing.T) {
 	for _, p := range procedures[:2] {
 		t.Run(p.name, func(t *testing.T) {
 			calls := play(t, p.script+always).Calls
-			for n := 1; n <= calls; n++ {
+			for n := 1; n <= calls; n += few {
 				for again := n + 1; again <= n+4; again++ {
 					for _, moment := range []string{"before", "after"} {
 						play(t, fmt.Sprintf("%s\nat 1s kill-at %d after for 1s\nat 1s kill-at %d %s for 1s\n%s", p.script, n, again, moment, always))

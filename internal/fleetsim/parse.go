@@ -40,7 +40,7 @@ func Parse(name, text string) (Story, error) {
 		}
 	}
 	for _, u := range p.uses {
-		if !p.exists[u.id] {
+		if !p.exists[u.id] && !p.launched(u.id) {
 			return Story{}, &ParseError{name, u.line, u.col, "no service has an instance " + strconv.Quote(u.id)}
 		}
 	}
@@ -57,6 +57,15 @@ type parser struct {
 	exists map[string]bool // instances that the story begins with or registers
 	uses   []use
 	err    error // the first
+}
+
+// launched reports whether an owner may start an instance of that name.
+func (p *parser) launched(id string) bool {
+	cut := strings.LastIndexByte(id, '-')
+	_, err := strconv.Atoi(id[cut+1:])
+	return cut > 0 && err == nil && slices.ContainsFunc(p.story.Services, func(x ServiceStory) bool {
+		return x.Owned && x.Name == id[:cut]
+	})
 }
 
 // use is an instance that a statement speaks of.
@@ -114,7 +123,8 @@ func (p *parser) statement(w *words, text string) {
 	first := w.next("a statement")
 	switch verb := first.text; {
 	case verb == "expect":
-		p.story.expects = append(p.story.expects, expectation{at, w.line, text, parseExpect(w)})
+		here := w.took("here")
+		p.story.expects = append(p.story.expects, expectation{at, here, w.line, text, parseExpect(w)})
 	case actions[verb] != nil:
 		if !timed {
 			w.failAt(first.col, "%q needs a time: at 2m %s", verb, text)
@@ -326,6 +336,12 @@ func (p *parser) service(w *words) {
 			svc.OtherAccount = true
 		case key == "port" && value == "none":
 			svc.NoPort = true
+		case key == "clients" && value == "least-request":
+			svc.LeastRequest = true
+		case key == "owner" && value == "ecs":
+			svc.Owned = true
+		case key == "writes_health" && value == "yes":
+			svc.WritesHealth = true
 		case serviceKeys[key] != nil:
 			err = serviceKeys[key](&svc.Config, value)
 		default:

@@ -16,7 +16,7 @@ func TestParseMistakes(t *testing.T) {
 		{"run", `s:1:4: a duration like 10m is missing`},
 		{"run ten", `s:1:5: "ten" is not a duration like 2m30s`},
 		{"run 10m 20m", `s:1:9: "20m" is one word too many`},
-		{"config profile=moon\nrun 1m", `s:1:8: "moon" is not one of aws, local, demo`},
+		{"config profile=moon\nrun 1m", `s:1:8: "moon" is not one of aws, local, solo, demo`},
 		{"config colour=red\nrun 1m", `s:1:8: unknown setting "colour"`},
 		{"config mode\nrun 1m", `s:1:8: "mode" is not of the form key=value`},
 		{"config mode=attack\nrun 1m", `s:1:8: "attack" is not one of enforce, observe, off`},
@@ -33,9 +33,10 @@ func TestParseMistakes(t *testing.T) {
 		{"service shop/web colour=red\nrun 1m", `s:1:18: unknown setting "colour=red"`},
 		{head + "service mall/web instances=1\nrun 1m", `s:2:9: there is a service called "web" already: instances are named after it`},
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
-		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, crash, cut, deregister, doubt, fail, fail-operation, flap, foreign, freeze, ` +
-			`gray, hang, heal, kill, kill-at, lose-answer, lose-call, lose-journal, pause, recover, register, registry, release, reload, reregister, ` +
-			`reset, restore, retire, slowstart, start, stop, unfreeze, vanish`},
+		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drain, drift, ` +
+			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
+			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, says-draining, scale, shallow, ` +
+			`slow, slowstart, start, starve, stop, stop-task, stranger, undrain, unfreeze, vanish, votes, zone-down, zone-up`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},
 		{head + "at 1m crash web-9\nrun 1m", `s:2:13: no service has an instance "web-9"`},
@@ -43,9 +44,22 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at 1m crash api\nrun 1m", `s:2:13: no service has an instance "api"`},
 		{head + "at 1m gray web-1 lots\nrun 1m", `s:2:18: "lots" is not a share like 20%`},
 		{head + "at 1m register api-1\nrun 1m", `s:2:16: "api-1" is not an instance of a service`},
-		{head + "at 1m register web-4 soon=yes\nrun 1m", `s:2:22: "soon=yes" is neither ready=DURATION, ready=never nor init=UNHEALTHY`},
+		{head + "at 1m register web-4 soon=yes\nrun 1m", `s:2:22: "soon=yes" is neither ready=DURATION, ready=never, init=UNHEALTHY nor at=INSTANCE`},
 		{head + "at 1m reregister web-1 port=1\nrun 1m", `s:2:24: "port=1" is neither address=new nor version=…`},
-		{head + "at 1m cut the-wire\nrun 1m", `s:2:11: "the-wire" is not a subnet like 10.1.0.0/24`},
+		{head + "at 1m cut the-wire\nrun 1m", `s:2:11: "the-wire" is neither a subnet like 10.1.0.0/24 nor a zone of a service, registry, store or *`},
+		{head + "at 1m cut 10.1.0/24\nrun 1m", `s:2:11: "10.1.0/24" is not a subnet like 10.1.0.0/24`},
+		{head + "at 1m cut b->10.1.0.0/24\nrun 1m", `s:2:11: "b" is not one of a`},
+		{"config vantages=3\n" + head + "at 1m cut a->d votes\nrun 1m", `s:3:11: "d" is not one of a, b, c`},
+		{"config vantages=27\nrun 1m", `s:1:8: "27" is not a number of vantages from 1 to 26`},
+		{"config vantages=a,b\nrun 1m", `s:1:8: "a,b" is neither a number of vantages nor a list like a/x,b/y`},
+		{head + "at 1m loss 10.1.0.0/24 some\nrun 1m", `s:2:24: "some" is not a share like 20%`},
+		{head + "at 1m votes noise=1%\nrun 1m", `s:2:13: "noise" is not one of duplicate, flip, reorder, replay`},
+		{head + "at 1m lease\nrun 1m", `s:2:12: "split" is missing`},
+		{head + "at 1m zone-down x\nrun 1m", `s:2:17: "x" is not a zone of a service`},
+		{head + "at 1m deploy web surge\nrun 1m", `s:2:14: "web" is not a service with owner=ecs`},
+		{head + "at 1m exhaust money\nrun 1m", `s:2:15: "money" is not one of descriptors, ports`},
+		{"service shop/web owner=ecs\nat 1m deploy web softly\nrun 1m", `s:2:18: "softly" is not one of bluegreen, rolling, surge`},
+		{"service shop/web owner=ecs\nat 1m evidence web late=1s\nrun 1m", `s:2:20: "late" is not one of delay, duplicated, lost, reordered`},
 		{head + "at 1m registry angry\nrun 1m", `s:2:16: "angry" is not one of empty, error, ok, partial, silent, throttle, void`},
 		{head + "at 1m lose-answer journal-put\nrun 1m", `s:2:19: "journal-put" is not one of DeregisterInstance, GetInstance, GetInstancesHealthStatus, GetOperation, RegisterInstance, UpdateInstanceCustomHealthStatus`},
 		{head + "at 1m foreign web-1 SICK\nrun 1m", `s:2:21: "SICK" is not one of HEALTHY, UNHEALTHY`},
@@ -107,6 +121,20 @@ run 40s
 			t.Errorf("%s: %v", c.expect, result.Failures)
 		case c.want != "" && (len(result.Failures) != 1 || !strings.Contains(result.Failures[0], c.want) || !strings.HasPrefix(result.Failures[0], "s:5: ")):
 			t.Errorf("%s: %q, want %q", c.expect, result.Failures, c.want)
+		}
+	}
+}
+
+// TestExpectHere: what is expected here holds with the script's own seed; with
+// another it is not asked.
+func TestExpectHere(t *testing.T) {
+	story, err := Parse("s", "config seed=3\nservice shop/web instances=3\nrun 1m\nexpect here removed 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed, fails := range map[uint64]int{3: 1, 4: 0} {
+		if r, err := Run(story.WithSeed(seed)); err != nil || len(r.Failures) != fails {
+			t.Errorf("seed %d: %q, %v; want %d failures", seed, r.Failures, err, fails)
 		}
 	}
 }

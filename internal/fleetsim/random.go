@@ -31,7 +31,10 @@ type author struct {
 	plan    []planned
 	casts   []cast
 	scale   time.Duration   // what lasts a second in profile local lasts this long
+	gone    map[string]bool // instances that their owner calls gone
 	claimed map[string]bool // instances that somebody else than us may have left out
+	several bool            // three vantages
+	owned   []string        // services that an owner runs
 }
 
 // planned is a statement with a time.
@@ -65,7 +68,7 @@ func (a *author) between(from, to int) time.Duration {
 func pick[T any](a *author, from ...T) T { return from[a.r.IntN(len(from))] }
 
 func (a *author) fleet(seed uint64) {
-	a.claimed = map[string]bool{}
+	a.claimed, a.gone = map[string]bool{}, map[string]bool{}
 	profile := "demo"
 	a.scale = time.Second / 10
 	if a.chance(6) {
@@ -81,6 +84,9 @@ func (a *author) fleet(seed uint64) {
 	if a.chance(4) {
 		more += " operation_delay=" + pick(a, "0s", "2s", "5s")
 	}
+	if a.several = a.chance(3); a.several {
+		more += " vantages=" + pick(a, "3", "a/x,b/y,c/z", "a/x,b/x,c/y")
+	}
 	a.say("config profile=%s mode=enforce seed=%d%s", profile, seed, more)
 	for i := range 1 + a.r.IntN(4) {
 		c := cast{name: string(rune('a' + i)), custom: a.chance(2), size: 1 + a.r.IntN(9)}
@@ -92,6 +98,10 @@ func (a *author) fleet(seed uint64) {
 			check = "custom"
 		}
 		zones := pick(a, "", " zones=x,y", " zones=x,y,z")
+		if a.chance(6) {
+			zones += " owner=ecs"
+			a.owned = append(a.owned, c.name)
+		}
 		a.say("service sim/%s check=%s instances=%d%s", c.name, check, c.size, zones)
 		a.casts = append(a.casts, c)
 		if a.chance(6) {
@@ -134,7 +144,15 @@ func (a *author) trouble() {
 func (a *author) fault(at time.Duration) {
 	later := func(from, to int) time.Duration { return min(at+a.between(from, to), troubleTo*a.scale) }
 	who := a.some()
-	switch a.r.IntN(22) {
+	switch {
+	case a.several && a.chance(4):
+		a.between3(at)
+		return
+	case len(a.owned) > 0 && a.chance(5):
+		a.runner(at)
+		return
+	}
+	switch a.r.IntN(27) {
 	case 0, 1, 2, 3:
 		a.at(at, "%s %s", pick(a, "crash", "reset", "hang", "fail", "vanish"), who)
 		a.at(later(10, 900), "recover %s", who)
@@ -158,17 +176,17 @@ func (a *author) fault(at time.Duration) {
 	case 12:
 		a.at(at, "fail-operation")
 	case 13, 14:
-		a.at(at, "kill for %s", a.between(1, 120))
+		a.at(at, "kill %sfor %s", a.checker(), a.between(1, 120))
 	case 15:
 		op := pick(a, "journal-put", "journal-update", "journal-close", "GetInstance", "RegisterInstance", "DeregisterInstance",
 			"UpdateInstanceCustomHealthStatus", "GetInstancesHealthStatus", "GetOperation")
-		a.at(at, "kill-at %s %s for %s", op, pick(a, "before", "after", "answered"), a.between(1, 60))
+		a.at(at, "kill-at %s%s %s for %s", a.checker(), op, pick(a, "before", "after", "answered"), a.between(1, 60))
 	case 16:
-		a.at(at, "pause %s", a.between(1, 90))
+		a.at(at, "pause %s%s", a.checker(), a.between(1, 90))
 	case 17:
-		a.at(at, "clock %s", pick(a, "+1h", "-1h", "+500ms", "-2s"))
+		a.at(at, "clock %s%s", a.checker(), pick(a, "+1h", "-1h", "+500ms", "-2s"))
 	case 18:
-		a.at(at, "doubt %s", pick(a, "descriptors", "ports", "sentinel", "late"))
+		a.at(at, "doubt %s%s", a.checker(), pick(a, "descriptors", "ports", "sentinel", "late"))
 	case 19:
 		a.at(at, "freeze%s", pick(a, "", " cancel-pending"))
 		a.at(later(10, 300), "unfreeze")
@@ -176,6 +194,60 @@ func (a *author) fault(at time.Duration) {
 		a.at(at, "restore %s", pick(a, who, "all"))
 	case 21:
 		a.owner(at)
+	default:
+		a.word(at, who)
+	}
+}
+
+// checker is one of several, the one that leads, or nobody: all of them.
+func (a *author) checker() string {
+	if !a.several {
+		return ""
+	}
+	return pick(a, "", "a ", "b ", "c ", "leader ", "leader ")
+}
+
+// between3 is a fault that only several checkers can have.
+func (a *author) between3(at time.Duration) {
+	from, to := pick(a, "a", "b", "c", "*"), pick(a, "a", "b", "c", "*")
+	last := a.between(5, 400)
+	switch a.r.IntN(9) {
+	case 0:
+		a.at(at, "cut %s->10.%d.%d.0/24 for %s", from, 1+a.r.IntN(len(a.casts)), a.r.IntN(3), last)
+	case 1:
+		a.at(at, "loss %s->* %d%% for %s", from, 1+a.r.IntN(60), last)
+	case 2:
+		a.at(at, "cut %s->%s votes for %s", from, to, last)
+	case 3:
+		a.at(at, "loss %s->%s votes %d%% for %s", from, to, 1+a.r.IntN(90), last)
+	case 4:
+		a.at(at, "isolate %sfor %s", pick(a, "a ", "b ", "c ", "leader "), last)
+	case 5:
+		a.at(at, "cut %s->%s for %s", from, pick(a, "store", "registry"), last)
+	case 6:
+		a.at(at, "votes reorder=%d%% duplicate=%d%% replay=%d%% flip=%d%%", a.r.IntN(50), a.r.IntN(50), a.r.IntN(50), a.r.IntN(20))
+	case 7:
+		a.at(at, "starve %s%d%% for %s", pick(a, "a ", "b ", "c ", "leader "), 5+a.r.IntN(50), last)
+	case 8:
+		a.at(at, "exhaust %s%s for %s", a.checker(), pick(a, "ports", "descriptors"), last)
+	}
+}
+
+// runner lets an owner run its service, or its word go astray.
+func (a *author) runner(at time.Duration) {
+	name := pick(a, a.owned...)
+	switch a.r.IntN(5) {
+	case 0:
+		a.at(at, "deploy %s %s ready=%s", name, pick(a, "rolling", "surge", "bluegreen"), a.between(5, 100))
+	case 1:
+		a.at(at, "scale %s %d", name, 1+a.r.IntN(9))
+	case 2:
+		a.at(at, "exit %s-%d", name, 1+a.r.IntN(9))
+	case 3:
+		a.at(at, "stop-task %s-%d", name, 1+a.r.IntN(9))
+	case 4:
+		a.at(at, "evidence %s lost=%d%% duplicated=%d%% reordered=%d%% delay=%s",
+			name, a.r.IntN(100), a.r.IntN(50), a.r.IntN(50), a.between(0, 60))
 	}
 }
 
@@ -198,14 +270,43 @@ func (a *author) owner(at time.Duration) {
 	}
 }
 
+// word lets the owner of a service say something, of it or of its instances.
+func (a *author) word(at time.Duration, who string) {
+	c := pick(a, a.casts...)
+	switch a.r.IntN(7) {
+	case 0:
+		a.at(at, "owns %s desired=%d deployments=a,b", c.name, a.r.IntN(2*c.size))
+	case 1:
+		a.at(at, "owns %s silent=%s", c.name, pick(a, "yes", "no"))
+	case 2:
+		a.at(at, "depends %s db %s", who, pick(a, "bad", "ok"))
+	case 3:
+		id := a.one(c)
+		a.claimed[id], a.gone[id] = true, true
+		a.at(at, "says %s gone", id)
+	default:
+		a.at(at, "says %s %s", who, pick(a, "starting", "draining", "stopping", "alarm", "running"))
+	}
+}
+
 // calm ends all trouble and says what must be true long after it.
 func (a *author) calm() {
 	calm := troubleTo * a.scale
 	a.at(calm, "start")
 	a.at(calm, "heal")
 	a.at(calm, "registry ok")
+	for _, name := range a.owned {
+		a.at(calm, "evidence %s", name)
+	}
 	a.at(calm+time.Millisecond, "unfreeze")
 	for _, c := range a.casts {
+		a.at(calm, "owns %s silent=no deployments=a", c.name)
+		a.at(calm+time.Millisecond, "depends %s db ok", c.name)
+		for n := 1; n <= c.size; n++ {
+			if id := fmt.Sprintf("%s-%d", c.name, n); !a.gone[id] {
+				a.at(calm+time.Millisecond, "says %s running", id)
+			}
+		}
 		a.at(calm+time.Millisecond, "recover %s", c.name)
 	}
 	slices.SortStableFunc(a.plan, func(x, y planned) int { return cmp.Compare(x.at, y.at) })
@@ -217,7 +318,7 @@ func (a *author) calm() {
 	a.say("expect double 0")
 	for _, c := range a.casts {
 		for n := 1; n <= c.size; n++ {
-			if id := fmt.Sprintf("%s-%d", c.name, n); !a.claimed[id] {
+			if id := fmt.Sprintf("%s-%d", c.name, n); !a.claimed[id] && !slices.Contains(a.owned, c.name) {
 				a.say("expect in %s", id)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -44,6 +46,7 @@ type record struct {
 // its owner wants.
 type service struct {
 	health.Service
+	index int // in the story
 	kind  warden.HealthCheckKind
 	other bool // of another account
 	truth records
@@ -116,7 +119,7 @@ func (r *registry) byID(id string) *service {
 
 // put replaces a record, now for writers and after the lag for readers.
 func (r *registry) put(svc *service, id string, x *record, by writer) {
-	r.s.clients.settle()
+	r.s.clients.settle(svc)
 	before := svc.truth.get(id)
 	svc.truth = svc.truth.with(id, x)
 	if r.lag == 0 {
@@ -125,7 +128,7 @@ func (r *registry) put(svc *service, id string, x *record, by writer) {
 		r.s.after(r.lag, func() { svc.seen = svc.seen.with(id, x) })
 	}
 	r.s.clients.changed(svc, id, before, x, by)
-	r.s.judge.registryChanged()
+	r.s.judge.lost(svc)
 }
 
 // submit accepts an operation; deregistering is attrs == nil.
@@ -163,7 +166,7 @@ func (r *registry) apply(op *operation) {
 		x = r.registered(op.svc, op.inst, op.attrs, op.by)
 	}
 	if op.by == byOwner {
-		r.s.clients.settle()
+		r.s.clients.settle(op.svc)
 		op.svc.owned = op.svc.owned.with(op.inst, x)
 	}
 	if op.by == byUs && x != nil {
@@ -249,12 +252,11 @@ func (r *registry) settle(svc *service, id string, c *change) {
 
 // poll is GetOperation.
 func (r *registry) poll(id string) (lever.OperationStatus, lever.Fault) {
-	for _, op := range r.operations {
-		if op.id == id {
-			return op.status, lever.OK
-		}
+	n, err := strconv.Atoi(strings.TrimPrefix(id, "op-"))
+	if err != nil || n < 1 || n > len(r.operations) {
+		return lever.OperationUnknown, lever.NotFound
 	}
-	return lever.OperationUnknown, lever.NotFound
+	return r.operations[n-1].status, lever.OK
 }
 
 // discovered reports whether DiscoverInstances with the filter HEALTHY gives

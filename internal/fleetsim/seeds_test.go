@@ -2,20 +2,23 @@ package fleetsim
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 )
 
 // seeds is how many random stories TestSeeds plays; MAPWARDEN_SEEDS raises it.
-func seeds(t *testing.T) int {
-	v := os.Getenv("MAPWARDEN_SEEDS")
+func seeds(t *testing.T) int { return fromEnvironment(t, "MAPWARDEN_SEEDS", 120) }
+
+func fromEnvironment(t *testing.T, name string, otherwise int) int {
+	v := os.Getenv(name)
 	if v == "" {
-		return 120
+		return max(1, otherwise/few)
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		t.Fatalf("MAPWARDEN_SEEDS=%q is not a number of seeds", v)
+		t.Fatalf("%s=%q is not a number of seeds", name, v)
 	}
 	return n
 }
@@ -38,4 +41,60 @@ func TestSeeds(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+// TestStoriesWithOtherSeeds plays every story with other chances than those of
+// its timeline: what it expects holds, but for what it expects `here`, and no
+// invariant is broken. MAPWARDEN_STORY_SEEDS raises the number.
+func TestStoriesWithOtherSeeds(t *testing.T) {
+	files, err := filepath.Glob("testdata/[0-9S]*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			story := read(t, file)
+			story.Settings.Untraced = true
+			n := fromEnvironment(t, "MAPWARDEN_STORY_SEEDS", 20)
+			if story.large() {
+				n = max(1, n/20)
+			}
+			for k := range uint64(n) {
+				seed := 1000 + k
+				result, err := Run(story.WithSeed(seed))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range result.Failures {
+					t.Errorf("seed %d: %s", seed, f)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+// large stories take more than half a second of a processor.
+func (st *Story) large() bool {
+	targets := 0
+	for i := range st.Services {
+		targets += st.Services[i].Instances
+	}
+	return targets*len(st.Settings.Vantages)*int(st.Length.Minutes()) > 1_000
+}
+
+func read(t *testing.T, file string) Story {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	story, err := Parse(file, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return story
 }

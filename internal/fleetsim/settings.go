@@ -28,11 +28,20 @@ type Settings struct {
 	CustomDelay    time.Duration // until a custom health status is
 	Lag            time.Duration // of what readers of the registry see behind what is true
 	Timeout        time.Duration // of a call to the registry
+
+	Vantages  []Vantage
+	Lease     time.Duration // of the leader, where there are several vantages
+	VoteDelay time.Duration // of a message between them, beside some milliseconds
+	Untraced  bool          // no trace is wanted: a run takes half the time
 }
 
-// profiles are sets of defaults: those on AWS, those elsewhere, and those of
-// the demo, a tenth of the latter.
-var profiles = []string{"aws", "local", "demo"}
+// Vantage is one checker of a story, and where it stands.
+type Vantage struct{ Name, Zone string }
+
+// profiles are sets of defaults: those on AWS with one vantage, those elsewhere,
+// the latter with the stricter ones of a vantage alone, and those of the demo, a
+// tenth of local.
+var profiles = []string{"aws", "local", "solo", "demo"}
 
 // profile returns the settings of a profile.
 func profile(name string) (Settings, bool) {
@@ -45,7 +54,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,
@@ -61,12 +70,17 @@ func profile(name string) (Settings, bool) {
 			StormPercent:   3, StormCount: 10, StormWindow: 10 * time.Minute, StormCalm: 1,
 			Abstain: time.Minute, ThawPercent: 95, ThawFor: 5 * time.Minute,
 			MassTargets: 5, MassHosts: 3, MassServices: 3, MassPercent: 20, MassLeast: 20, MassWindow: 30 * time.Second,
+			ZoneFor: 8 * time.Second, ZoneLeast: 3, ZoneBad: 80, ZoneFine: 20,
 		},
 		Poll:           10 * time.Second,
 		OperationDelay: 200 * time.Millisecond, CustomDelay: 30 * time.Second, Timeout: 15 * time.Second,
+		Vantages: []Vantage{{"a", "a"}}, Lease: 10 * time.Second,
 	}
 	switch name {
+	case "solo":
+		s.solo()
 	case "aws":
+		s.solo()
 		p := &s.Service.Policy
 		p.WarmUp, p.Prove, p.RestoreUnproven = 5*time.Minute, 10*time.Minute, 10*time.Minute
 		p.Evidence = policy.EvidenceOwner
@@ -77,14 +91,20 @@ func profile(name string) (Settings, bool) {
 	return s, true
 }
 
+// solo are the stricter defaults of one vantage on AWS.
+func (s *Settings) solo() {
+	s.Service.Check.Fall *= 2
+	s.Service.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
+}
+
 // hasten divides every duration by n, as the demo does.
 func (s *Settings) hasten(n time.Duration) {
 	c, p, f := &s.Service.Check, &s.Service.Policy, &s.Fleet
 	for _, d := range []*time.Duration{
 		&c.Interval, &c.Timeout, &c.Confirm, &c.Grace,
-		&p.Removals.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
-		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow,
-		&s.Poll, &s.CustomDelay,
+		&p.Removals.Per, &p.RemovalsSoft.Per, &p.Restores.Per, &p.WarmUp, &p.Hold, &p.ReturnOver, &p.Yield,
+		&f.RemovalsGlobal.Per, &f.StormWindow, &f.Abstain, &f.ThawFor, &f.MassWindow, &f.ZoneFor,
+		&s.Poll, &s.CustomDelay, &s.Lease,
 	} {
 		*d /= n
 	}
@@ -106,25 +126,31 @@ func (s *Settings) pace() lever.Pace {
 	return p.WithDefaults()
 }
 
-// config is the whole configuration of the mind.
-func (st *Story) config() warden.Config {
+// config is the whole configuration of a checker's mind.
+func (st *Story) config(at *checker) warden.Config {
 	s := &st.Settings
 	c := warden.Config{
 		Default: s.complete(s.Service),
 		Scope:   s.Scope,
 		Fleet:   s.Fleet,
-		Vantage: quorum.Vantage{Checker: "a", Zone: "a"},
-		Quorum:  quorum.Rule{Kind: quorum.Majority, Count: 1},
+		Vantage: at.vantage(),
+		Quorum:  quorum.Rule{Kind: quorum.Majority, Count: len(s.Vantages)},
 		Pace:    s.pace(),
 		Poll:    s.Poll,
 	}
-	if c.Fleet.StaleAfter == 0 {
-		c.Fleet.StaleAfter = 3 * s.Poll
-	}
+	c.Fleet.StaleAfter = s.staleAfter()
 	for _, svc := range st.Services {
 		c.Services = append(c.Services, warden.ServiceRule{Match: svc.Namespace + "/" + svc.Name, Config: s.complete(svc.Config)})
 	}
 	return c
+}
+
+// staleAfter is how old a listing may be for removals.
+func (s *Settings) staleAfter() time.Duration {
+	if s.Fleet.StaleAfter != 0 {
+		return s.Fleet.StaleAfter
+	}
+	return 3 * s.Poll
 }
 
 // complete copies into the check what the check and the policy both need.
@@ -141,10 +167,19 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"evidence": word(func(c *warden.ServiceConfig) *policy.QuarantineEvidence { return &c.Policy.Evidence }, evidences),
 	"admission": word(func(c *warden.ServiceConfig) *policy.Admission { return &c.Policy.Admission },
 		map[string]policy.Admission{"hold": policy.Hold, "trust": policy.Trust}),
-	"interval":         span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
-	"timeout":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
-	"confirm":          span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
-	"fall":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"gone_last": word(func(c *warden.ServiceConfig) *bool { return &c.Policy.GoneLast },
+		map[string]bool{"yes": true, "no": false}),
+	"interval": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Interval }),
+	"timeout":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Timeout }),
+	"confirm":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
+	"fall":     count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
+	"gray": func(c *warden.ServiceConfig, v string) error {
+		n, err := fmt.Sscanf(v, "%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of)
+		if err != nil || n != 2 {
+			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20", v)
+		}
+		return nil
+	},
 	"rise":             count(func(c *warden.ServiceConfig) *int { return &c.Check.Rise }),
 	"grace":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Grace }),
 	"passes":           count(func(c *warden.ServiceConfig) *int { return &c.Policy.ReturnPasses }),
@@ -153,15 +188,32 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"max_out_hard":     percent(func(c *warden.ServiceConfig) *float64 { return &c.Policy.MaxOutHard }),
 	"fail_open":        percent(func(c *warden.ServiceConfig) *float64 { return &c.Policy.FailOpen }),
 	"removals":         rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.Removals }),
+	"removals_soft":    rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.RemovalsSoft }),
 	"restores":         rate(func(c *warden.ServiceConfig) *policy.Rate { return &c.Policy.Restores }),
 	"warmup":           span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.WarmUp }),
 	"prove":            span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Prove }),
 	"hold":             span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.Hold }),
 	"restore_unproven": span(func(c *warden.ServiceConfig) *time.Duration { return &c.Policy.RestoreUnproven }),
+	"all":              combined(health.All), "any": combined(health.Any),
+	"startup": func(c *warden.ServiceConfig, v string) error {
+		c.Check.Startup = &health.Probe{Protocol: health.HTTP, Path: v}
+		return nil
+	},
 	"path": func(c *warden.ServiceConfig, v string) error {
 		c.Check.Probe = health.Probe{Protocol: health.HTTP, Path: v}
 		return nil
 	},
+}
+
+// combined is a check of several paths.
+func combined(how health.Combination) func(*warden.ServiceConfig, string) error {
+	return func(c *warden.ServiceConfig, v string) error {
+		c.Check.Probe = health.Probe{Combine: how}
+		for path := range strings.SplitSeq(v, ",") {
+			c.Check.Probe.Of = append(c.Check.Probe.Of, health.Probe{Protocol: health.HTTP, Path: path, Name: path})
+		}
+		return nil
+	}
 }
 
 // fleetKeys may stand in a config line alone.
@@ -178,6 +230,12 @@ var fleetKeys = map[string]func(*Settings, string) error{
 		s.Scope.Services = strings.Split(v, ",")
 		return nil
 	},
+	"vantages": func(s *Settings, v string) (err error) {
+		s.Vantages, err = parseVantages(v)
+		return err
+	},
+	"lease":      span(func(s *Settings) *time.Duration { return &s.Lease }),
+	"vote_delay": span(func(s *Settings) *time.Duration { return &s.VoteDelay }),
 	"seed": func(s *Settings, v string) (err error) {
 		s.Seed, err = strconv.ParseUint(v, 10, 64)
 		return err
@@ -188,6 +246,32 @@ var (
 	modes     = map[string]policy.Mode{"off": policy.ModeOff, "observe": policy.ModeObserve, "enforce": policy.ModeEnforce}
 	evidences = map[string]policy.QuarantineEvidence{"owner": policy.EvidenceOwner, "probe": policy.EvidenceProbe}
 )
+
+// mostVantages is how many checkers a story may have: as many as the alphabet.
+const mostVantages = 26
+
+// parseVantages reads 3 (a, b and c in zones of these names) or a/x,b/x,c/y.
+func parseVantages(v string) (out []Vantage, err error) {
+	if n, err := strconv.Atoi(v); err == nil {
+		if n < 1 || n > mostVantages {
+			return nil, fmt.Errorf("%q is not a number of vantages from 1 to %d", v, mostVantages)
+		}
+		for i := range n {
+			name := string(rune('a' + i))
+			out = append(out, Vantage{name, name})
+		}
+		return out, nil
+	}
+	for _, one := range strings.Split(v, ",") {
+		name, zone, ok := strings.Cut(one, "/")
+		if !ok || name == "" || zone == "" || len(out) == mostVantages ||
+			slices.ContainsFunc(out, func(x Vantage) bool { return x.Name == name }) {
+			return nil, fmt.Errorf("%q is neither a number of vantages nor a list like a/x,b/y", v)
+		}
+		out = append(out, Vantage{name, zone})
+	}
+	return out, nil
+}
 
 func word[C, T any](at func(*C) *T, words map[string]T) func(*C, string) error {
 	return func(c *C, v string) error {

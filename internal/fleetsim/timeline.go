@@ -14,14 +14,19 @@ import (
 
 // Line is one line of a timeline: what happened, seen from whom.
 type Line struct {
-	At   time.Duration
-	Who  string // story, sees, decides, withheld, calls, done, clients, fleet, operator, process, registry
-	Text string
+	At    time.Duration
+	Lanes string // how the checkers are, where there are several
+	Who   string // story, owner, sees, decides, withheld, calls, done, clients, fleet, operator, process, registry
+	Text  string
 }
 
 // String is the line as WriteTimeline writes it.
 func (l Line) String() string {
-	return fmt.Sprintf("%10s  %-8s  %s", l.At.Round(10*time.Millisecond), l.Who, l.Text)
+	lanes := l.Lanes
+	if lanes != "" {
+		lanes += "  "
+	}
+	return fmt.Sprintf("%10s  %s%-8s  %s", l.At.Round(10*time.Millisecond), lanes, l.Who, l.Text)
 }
 
 // WriteTimeline writes what happened, line by line, then the figures.
@@ -41,15 +46,19 @@ type timeline struct {
 	lines []Line
 }
 
-func (t *timeline) say(who, format string, args ...any) {
-	t.lines = append(t.lines, Line{t.s.now, who, fmt.Sprintf(format, args...)})
+func (t *timeline) say(who, format string, args ...any) { t.by(nil, who, format, args...) }
+
+// by is about one checker.
+func (t *timeline) by(c *checker, who, format string, args ...any) {
+	t.lines = append(t.lines, Line{t.s.now, t.s.lanes(c), who, fmt.Sprintf(format, args...)})
 }
 
-func (t *timeline) story(text string)               { t.say("story", "%s", text) }
-func (t *timeline) note(format string, args ...any) { t.say("process", format, args...) }
-func (t *timeline) physics(format string, args ...any) {
-	t.say("registry", format, args...)
+func (t *timeline) story(text string) { t.say("story", "%s", text) }
+func (t *timeline) note(c *checker, format string, args ...any) {
+	t.by(c, "process", format, args...)
 }
+func (t *timeline) physics(format string, args ...any) { t.say("registry", format, args...) }
+func (t *timeline) owner(format string, args ...any)   { t.say("owner", format, args...) }
 
 // passage tells what clients notice.
 func (t *timeline) passage(id string, in bool, by writer) {
@@ -64,7 +73,7 @@ func (t *timeline) passage(id string, in bool, by writer) {
 }
 
 // call tells of a write to the registry.
-func (t *timeline) call(c lever.Call) {
+func (t *timeline) call(at *checker, c lever.Call) {
 	if !c.Op.Writes() {
 		return
 	}
@@ -72,21 +81,24 @@ func (t *timeline) call(c lever.Call) {
 	if c.Op == lever.SetStatus {
 		status = " " + strings.ToUpper(c.Status.String())
 	}
-	t.say("calls", "%s %s%s", c.Op, c.Instance, status)
+	t.by(at, "calls", "%s %s%s", c.Op, c.Instance, status)
 }
 
 // record tells one story of the mind's.
-func (t *timeline) record(r warden.Record) {
+func (t *timeline) record(c *checker, r warden.Record) {
 	switch r.Kind {
 	case warden.TransitionRecord:
 		if r.From == health.Unknown && r.To == health.Healthy {
 			return // every instance begins like that
 		}
 		text := fmt.Sprintf("%s %s -> %s", r.Instance, r.From, r.To)
-		if r.To == health.Unhealthy {
+		switch {
+		case r.Reason == policy.Gray:
+			text += ": gray, " + r.Detail
+		case r.To == health.Unhealthy:
 			text += fmt.Sprintf(": %s, %d of %d", r.Cause, r.Fails, r.Fall)
 		}
-		t.say("sees", "%s", text)
+		t.by(c, "sees", "%s", text)
 	case warden.DecisionRecord:
 		who, would := "decides", ""
 		if !r.Admitted {
@@ -99,12 +111,17 @@ func (t *timeline) record(r warden.Record) {
 		if r.Action.Removes() {
 			text += fmt.Sprintf(" (%s; %d of %d pass, %d of %d out)", r.Cause, r.Passing, r.Ever, r.Out, r.N)
 		}
-		t.say(who, "%s", text)
+		t.by(c, who, "%s", text)
 	case warden.ActuationRecord:
-		t.say("done", "%s: %s%s", r.Instance, r.Detail, because(r.Reason))
+		t.by(c, "done", "%s: %s%s", r.Instance, r.Detail, because(r.Reason))
+	case warden.EvidenceRecord:
+		t.by(c, "owner", "%s: %s", r.Instance, r.Evidence)
 	case warden.CommandRecord:
-		t.say("operator", "%s", r.Detail)
+		t.by(c, "operator", "%s", r.Detail)
 	default:
+		if t.s.wakes(c) && r.Instance == "" {
+			return
+		}
 		about := ""
 		switch {
 		case r.Instance != "":
@@ -112,7 +129,7 @@ func (t *timeline) record(r warden.Record) {
 		case r.Service.Name != "":
 			about = r.Service.String() + ": "
 		}
-		t.say("fleet", "%s%s%s", about, r.Detail, because(r.Reason))
+		t.by(c, "fleet", "%s%s%s", about, r.Detail, because(r.Reason))
 	}
 }
 

@@ -14,11 +14,12 @@ const (
 	Reset       // the connection was cut by the other side
 	Timeout     // no answer within the check's timeout
 	Unreachable // the network said that the host or network cannot be reached
-	TLS         // the handshake failed
-	BadStatus   // an HTTP status outside the expected ranges
+	TLS         // the handshake failed, or the certificate ends too soon
+	BadStatus   // an HTTP status outside the expected ranges, or a gRPC one other than SERVING
 	BadBody     // the body lacks what the check expects
 	Malformed   // the answer is not the protocol that was asked for
 	DNS         // the target's host name has no address, says an authority
+	Inverted    // it passes, and is not meant to
 	Stranger    // somebody else answered at this address
 
 	// Reasons for not knowing.
@@ -38,7 +39,7 @@ const (
 var causeNames = [causes]string{
 	NoCause: "none", Refused: "refused", Reset: "reset", Timeout: "timeout",
 	Unreachable: "unreachable", TLS: "tls", BadStatus: "status", BadBody: "body",
-	Malformed: "malformed", DNS: "dns", Stranger: "identity",
+	Malformed: "malformed", DNS: "dns", Stranger: "identity", Inverted: "inverted",
 	PathUnproven: "path-unproven", NotProbeable: "not-probeable",
 	AddressRefused: "address-refused", LocalFault: "local-fault",
 	Overloaded: "overloaded", Late: "late", Cancelled: "cancelled", Resolver: "resolver",
@@ -56,7 +57,7 @@ func (c Cause) String() string {
 // Silence and ICMP errors prove nothing, they may come from any hop.
 func (c Cause) ProvesReach() bool {
 	switch c {
-	case Refused, Reset, TLS, BadStatus, BadBody, Malformed, Stranger:
+	case Refused, Reset, TLS, BadStatus, BadBody, Malformed, Stranger, Inverted:
 		return true
 	}
 	return false

@@ -13,8 +13,9 @@ const (
 	DoubtPaused            // the process stood still for longer than an interval
 	DoubtClock             // wall and monotonic clock moved apart by more than 1 s
 	DoubtMass              // too many targets began to fail at once
+	DoubtPartition         // every zone but our own fails, and no other vantage finds the same
 )
 
 func (d Doubt) String() string {
-	return [...]string{"none", "descriptors", "ports", "sentinel", "late", "paused", "clock-step", "mass"}[d]
+	return [...]string{"none", "descriptors", "ports", "sentinel", "late", "paused", "clock-step", "mass", "partition"}[d]
 }

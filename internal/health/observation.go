@@ -16,6 +16,8 @@ type Observation struct {
 	Parts        []Part       // of a composite check, else nil
 	Dependencies []Dependency // as the target reports them, else nil
 	Identity     Identity     // who answered, where the target says so
+	Startup      bool         // of the startup check
+	Draining     bool         // the target says that it is about to stop
 }
 
 // Part is the result of one member of a composite check.

@@ -13,21 +13,33 @@ type State struct {
 
 	recent uint64 // latest 32 outcomes plus one, two bits each, newest lowest; 0 is none
 
+	failed uint32 // newest conclusive outcomes since the last Restart, a bit each, newest lowest: 1 failed
+
 	Fails  uint16 // current failure run
 	Passes uint16 // current pass run
 	Probes uint16 // conclusive observations since the last Rewarm
+	base   uint16 // milliseconds that a pass usually takes; 0: not known
+	level  uint16 // … and that the newest passes took
+	Window uint8  // conclusive observations since the last Restart, at most MaxWindow
 
-	Status Status
-	Phase  Phase
-	Last   Outcome
-	Cause  Cause // of Last
-	Ever   bool  // passed at least once in this incarnation
+	Status   Status
+	Phase    Phase
+	Last     Outcome
+	Cause    Cause // of Last
+	Ever     bool  // passed at least once in this incarnation
+	Ready    bool  // … or passed its startup check
+	Gray     bool  // fails now and then (Check.Gray)
+	Degraded bool  // it passes, but slowly (Check.Slow)
+	slow     uint8 // the newest 8 passes, a bit each, newest lowest: 1 was slow
 }
 
 // Step folds one observation into s. An Indeterminate observation changes
 // nothing but what was seen last. A failure run makes the target Unhealthy on
-// its Fall-th failure; the first pass of a target's life makes it Healthy at
-// once, later ones on the Rise-th.
+// its Fall-th failure, and so do failures now and then (Gray); the first pass
+// of a target's life makes it Healthy at once, later ones on the Rise-th, but
+// a gray one not before it is Gray no more. A target that says that it drains is
+// Draining, whatever else it answers, until it passes without saying so. A pass
+// of the startup check makes a target Ready and nothing more.
 func Step(s State, c Check, o Observation) (State, Transition) {
 	before := s
 	s.LastAt = o.End
@@ -43,24 +55,37 @@ func Step(s State, c Check, o Observation) (State, Transition) {
 	case s.Status != before.Status:
 		s.Since = o.End
 		return s, Changed
-	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever:
+	case s.Last != before.Last || s.Cause != before.Cause || s.Phase != before.Phase || s.Ever != before.Ever || s.Ready != before.Ready, s.Degraded != before.Degraded:
 		return s, Pending
 	}
 	return s, Unchanged
 }
 
 func pass(s State, c Check, o Observation) State {
+	if s.Phase == Draining && !o.Draining { // it earns its way back from here on
+		s.Passes = 0
+	}
 	if s.Passes == 0 {
 		s.PassSince = o.Start
 	}
 	s.Passes = bump(s.Passes)
 	s.Probes = bump(s.Probes)
 	s.Fails, s.FailSince = 0, 0
-	if !s.Ever || int(s.Passes) >= c.Rise {
+	s.Ready = true
+	if o.Startup { // it may serve; whether it passes its check is to be seen
+		s.Passes, s.PassSince, s.Status, s.Phase = 0, 0, Unknown, Starting
+		return s
+	}
+	s.weigh(c.Gray, false)
+	s.pace(c.Slow, o.End.Sub(o.Start))
+	if !s.Ever || int(s.Passes) >= c.Rise && !s.Gray {
 		s.Status = Healthy
 	}
 	s.Ever = true
 	s.Phase = Steady
+	if o.Draining {
+		s.Phase = Draining
+	}
 	return s
 }
 
@@ -71,10 +96,15 @@ func fail(s State, c Check, o Observation) State {
 	s.Fails = bump(s.Fails)
 	s.Probes = bump(s.Probes)
 	s.Passes, s.PassSince = 0, 0
-	if int(s.Fails) >= c.Fall {
+	if !o.Startup {
+		s.weigh(c.Gray, true)
+	}
+	if int(s.Fails) >= c.Fall || s.Gray {
 		s.Status = Unhealthy
 	}
 	switch {
+	case o.Draining, s.Phase == Draining: // it has kept its word
+		s.Phase = Draining
 	case !s.Ever:
 		s.Phase = Starting
 	case s.Status == Unhealthy:
@@ -92,11 +122,12 @@ func bump(n uint16) uint16 {
 	return n + 1
 }
 
-// Restart forgets the current failure run: after a time in which accusations
-// did not count, a removal needs Fall new failures (safety rule 6). Passes and
-// what was ever learnt stay.
+// Restart forgets the current failure run and the window: after a time in which
+// accusations did not count, a removal needs Fall new failures, or a new window
+// that is Gray (safety rule 6). Passes and what was ever learnt stay.
 func Restart(s State) State {
 	s.Fails, s.FailSince = 0, 0
+	s.failed, s.Window, s.Gray = 0, 0, false
 	if s.Status == Unhealthy {
 		s.Status = Unknown
 	}
@@ -117,9 +148,9 @@ func Rewarm(s State) State {
 // passed: nobody looks at it any more, so nothing is known of it now.
 func Unseen(s State) State {
 	if s.Ever {
-		return State{Ever: true, Phase: Steady}
+		return State{Ever: true, Ready: true, Phase: Steady}
 	}
-	return State{}
+	return State{Ready: s.Ready}
 }
 
 // NextDue says when a target wants its next probe after o, where s is the

@@ -167,7 +167,7 @@ func TestStateIsSmallAndFlat(t *testing.T) {
 	for i := range reflect.TypeFor[health.State]().NumField() {
 		f := reflect.TypeFor[health.State]().Field(i)
 		switch f.Type.Kind() {
-		case reflect.Bool, reflect.Uint8, reflect.Uint16, reflect.Uint64, reflect.Int64:
+		case reflect.Bool, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Int64:
 		default:
 			t.Errorf("State.%s is a %s", f.Name, f.Type.Kind())
 		}
@@ -185,6 +185,7 @@ func anyCheck(t *rapid.T) health.Check {
 		Confirm:  time.Duration(rapid.IntRange(0, 60_000).Draw(t, "confirm")) * time.Millisecond,
 		Fall:     rapid.IntRange(1, 9).Draw(t, "fall"),
 		Rise:     rapid.IntRange(1, 9).Draw(t, "rise"),
+		Gray:     health.Gray{Fails: rapid.IntRange(0, 9).Draw(t, "gray fails"), Of: rapid.IntRange(5, 32).Draw(t, "of")},
 	}
 }
 
@@ -196,17 +197,20 @@ func TestIndeterminateNeverCounts(t *testing.T) {
 		cause := health.Cause(rapid.IntRange(0, 30).Draw(t, "cause"))
 		next, _ := health.Step(s, c, at(len(obs), health.Indeterminate, cause))
 		if next.Fails != s.Fails || next.Passes != s.Passes || next.Status != s.Status || next.Phase != s.Phase ||
-			next.FailSince != s.FailSince || next.Ever != s.Ever || next.Probes != s.Probes {
+			next.FailSince != s.FailSince || next.Ever != s.Ever || next.Probes != s.Probes ||
+			next.Gray != s.Gray || next.Degraded != s.Degraded || next.Base() != s.Base() || next.Level() != s.Level() || next.Window != s.Window || next.Failures(c.Gray.Of) != s.Failures(c.Gray.Of) {
 			t.Fatalf("an Indeterminate made %+v of %+v", next, s)
 		}
 	})
 }
 
 // TestFallAndRise: the status follows exactly the Fall-th consecutive failure
-// and the Rise-th consecutive pass, whatever Indeterminate lies between.
+// and the Rise-th consecutive pass, whatever Indeterminate lies between, where
+// gray targets are not looked for.
 func TestFallAndRise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := anyCheck(t)
+		c.Gray.Fails = 0
 		status, fails, passes, ever := health.Unknown, 0, 0, false
 		var s health.State
 		for i, o := range word(t, "observations") {
@@ -281,5 +285,32 @@ func TestRunsDoNotOverflow(t *testing.T) {
 	}
 	if s.Fails != 1<<16-1 || s.Status != health.Unhealthy {
 		t.Errorf("%d failures, %s", s.Fails, s.Status)
+	}
+}
+
+// TestDraining: the word of a target holds, whatever it answers beside it, until
+// it passes without it.
+func TestDraining(t *testing.T) {
+	for _, c := range []struct {
+		word  string // capitals say that it drains
+		phase health.Phase
+	}{
+		{"pP", health.Draining}, {"pF", health.Draining}, {"pPf", health.Draining}, {"pPfffff", health.Draining},
+		{"pP-", health.Draining}, {"pPp", health.Steady}, {"pPfp", health.Steady}, {"F", health.Draining}, {"pPpf", health.Suspect},
+	} {
+		obs := letters(strings.ToLower(c.word))
+		for i := range obs {
+			obs[i].Draining = c.word[i] < 'a' && c.word[i] != '-'
+		}
+		s := walk(check, obs)
+		if s.Phase != c.phase {
+			t.Errorf("%s: %s, want %s", c.word, s.Phase, c.phase)
+		}
+		if c.word == "pPp" && (s.Passes != 1 || s.PassSince != obs[2].Start) {
+			t.Errorf("%s: %d passes without the word", c.word, s.Passes)
+		}
+		if c.phase == health.Draining && health.Rewarm(s).Phase != health.Draining {
+			t.Errorf("%s: a new warm-up forgets its word", c.word)
+		}
 	}
 }

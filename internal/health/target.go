@@ -122,6 +122,7 @@ type Target struct {
 	Port     uint16
 	Zone     string // availability zone, "" where unknown
 	Check    Check
+	Startup  bool   // Check.Probe is its startup check
 	Phase    uint64 // spreads first probes over an interval: a hash of the incarnation
 }
 

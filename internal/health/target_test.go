@@ -132,6 +132,14 @@ func TestFingerprint(t *testing.T) {
 		func(p *health.Probe) { p.Contains = "ok" },
 		func(p *health.Probe) { p.ServerName = "ok" },
 		func(p *health.Probe) { p.Verify = true },
+		func(p *health.Probe) { p.Invert = true },
+		func(p *health.Probe) { p.Combine, p.Of = health.All, make([]health.Probe, 2) },
+		func(p *health.Probe) { p.Combine, p.Of = health.Any, make([]health.Probe, 2) },
+		func(p *health.Probe) { p.Combine, p.Of = health.Any, make([]health.Probe, 3) },
+		func(p *health.Probe) { p.Combine, p.N, p.Of = health.AtLeast, 1, make([]health.Probe, 3) },
+		func(p *health.Probe) { p.Combine, p.N, p.Of = health.AtLeast, 2, make([]health.Probe, 3) },
+		func(p *health.Probe) { p.Combine, p.Of = health.All, []health.Probe{{}, {Path: "/x"}} },
+		func(p *health.Probe) { p.Combine, p.Of = health.All, []health.Probe{{}, {Invert: true}} },
 	} {
 		p := base
 		change(&p)

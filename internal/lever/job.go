@@ -79,19 +79,21 @@ type Job struct {
 	tries int // of the registry call
 	puts  int // of the journal write
 
-	cancel    policy.Reason // asked for, and not yet acted on
-	undo      bool          // ToIn that takes back a status not yet in effect
-	pending   bool          // … and its HEALTHY was not sent yet: the removal stands
-	opened    bool          // this job opened the entry: nothing of ours was in effect before
-	resumed   bool          // continued from the journal of an earlier process
-	sent      bool          // a call that changes the registry was made
-	marked    bool          // the journal says that the call may be sent; only the read grew old
-	doubtful  bool          // an earlier call of ours may take effect yet, though we go on
-	spent     bool          // no call is made any more: the next read decides
-	succeeded bool          // the operation did
-	rewritten bool          // a status that did not stick was written a second time
-	closing   bool          // the last journal write closes the entry
-	ending    End           // what End becomes when that write is through
+	until     health.Instant // the returning call may be made until then; 0: whenever
+	forget    bool           // the instance has gone for good
+	cancel    policy.Reason  // asked for, and not yet acted on
+	undo      bool           // ToIn that takes back a status not yet in effect
+	pending   bool           // … and its HEALTHY was not sent yet: the removal stands
+	opened    bool           // this job opened the entry: nothing of ours was in effect before
+	resumed   bool           // continued from the journal of an earlier process
+	sent      bool           // a call that changes the registry was made
+	marked    bool           // the journal says that the call may be sent; only the read grew old
+	doubtful  bool           // an earlier call of ours may take effect yet, though we go on
+	spent     bool           // no call is made any more: the next read decides
+	succeeded bool           // the operation did
+	rewritten bool           // a status that did not stick was written a second time
+	closing   bool           // the last journal write closes the entry
+	ending    End            // what End becomes when that write is through
 
 	readAt  health.Instant
 	sentAt  health.Instant // the latest write
@@ -124,6 +126,27 @@ func Start(g Goal, e Entry, p Pace, epoch int64, now health.Instant) (Job, Call)
 // that out, nothing changes (NotApplied). Nothing but the journal is written.
 func Release(e Entry, p Pace, epoch int64) (Job, Call) {
 	return Job{Goal: ToRelease, Entry: e, pace: p.WithDefaults(), epoch: epoch}.read(0)
+}
+
+// Forget closes the entry of an instance that is out and has stopped for good,
+// as its owner says: there is nothing to bring back any more. A status is left
+// as it is; it goes with its record. Like Release it writes nothing but the
+// journal.
+func Forget(e Entry, p Pace, epoch int64) (Job, Call) {
+	return Job{Goal: ToRelease, Entry: e, forget: true, pace: p.WithDefaults(), epoch: epoch}.read(0)
+}
+
+// Within bounds a return that rests on its owner's word: the call is made until
+// then, or not at all. Zero bounds nothing.
+func (j Job) Within(until health.Instant) Job {
+	j.until = until
+	return j
+}
+
+// lapsed reports whether the word that a return rests on is too old. Once a
+// call of it may have been carried out, what has come of it must be found out.
+func (j Job) lapsed(now health.Instant) bool {
+	return j.until != 0 && now > j.until && !j.doubtful
 }
 
 // Resume continues what an earlier process left in the journal. A phase whose

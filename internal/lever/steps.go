@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
 func (j Job) afterPut(r Result, now health.Instant) (Job, Call) {
@@ -80,6 +81,8 @@ func (j Job) afterRead(r Result, now health.Instant) (Job, Call) {
 		return j.judgeStatus(found, r.Status, now)
 	case j.Goal == ToIn && found:
 		return j.drop(Yielded, "registered again by its owner", now)
+	case j.Goal == ToIn && j.lapsed(now):
+		return j.retractCancelled(policy.RestoreUnproven, now)
 	case j.Goal == ToIn:
 		return j.mark(Returning, now)
 	case !found:
@@ -132,6 +135,8 @@ func (j Job) moved(a health.Attributes) bool {
 func (j Job) release(found bool, r Result, now health.Instant) (Job, Call) {
 	out := j.Entry.Phase == Out
 	switch {
+	case j.forget && (!found || j.Entry.Kind == CustomStatus):
+		return j.drop(Gone, "its owner has stopped it for good", now)
 	case !found && (!out || j.Entry.Kind == CustomStatus):
 		return j.drop(Gone, "no longer registered", now)
 	case found && out && j.Entry.Kind == Quarantine:
@@ -200,6 +205,8 @@ func (j Job) afterMark(r Result, now health.Instant) (Job, Call) {
 	switch {
 	case j.cancel != "":
 		return j.calledOff(now)
+	case j.lapsed(now):
+		return j.retractCancelled(policy.RestoreUnproven, now)
 	case now.Sub(j.readAt) > freshFor: // a slow journal: look again, but write it no second time
 		j.marked = true
 		return j.read(0)

@@ -11,6 +11,7 @@ import (
 // Bank holds what removals have spent. The zero Bank is full.
 type Bank struct {
 	Services []health.Instant // by ServiceView.Index: when the next removal is free
+	Soft     []health.Instant // by ServiceView.Index: when the next removal on soft evidence is free
 	Returns  []health.Instant // by ServiceView.Index: when the next mass return is free
 	Global   []health.Instant // removals within RemovalsGlobal.Per, oldest first
 	Recent   []health.Instant // removals within StormWindow, oldest first
@@ -92,10 +93,10 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	default:
 		return NoReason
 	}
-	if p.Class == health.Gone {
+	if p.Class == health.Gone || p.Batch {
 		return NoReason
 	}
-	if p.Counts.Out+taken+1 > allowance(p.Config, p.Class, p.Action, p.Counts.N) {
+	if p.Counts.away(p.Reason)+taken+1 > allowance(p.Config, p.Class, p.Action, p.Halved, p.Counts.N) {
 		return Budget
 	}
 	if p.Action == HoldOut { // was never capacity: no velocity (rule 11)
@@ -108,7 +109,7 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 		b.Storm = true
 		return Storm
 	}
-	if b.free(b.Services, p.Service) > now {
+	if b.free(b.Services, p.Service) > now || p.limitedSoft() && b.free(b.Soft, p.Service) > now {
 		return Velocity
 	}
 	if len(b.Global) >= f.RemovalsGlobal.of(o.Targets) {
@@ -117,11 +118,15 @@ func (b *Bank) refuse(p Proposal, taken int, o Outlook, f FleetConfig, now healt
 	return NoReason
 }
 
-// allowance is how many of n may be out on this class of evidence (rule 7).
-func allowance(c *Config, class health.Class, a Action, n int) int {
+// allowance is how many of n may be out on this class of evidence (rule 7); half
+// as many, and none at all rather than one, where it may be a shared failure.
+func allowance(c *Config, class health.Class, a Action, halved bool, n int) int {
 	share := c.MaxOut
 	if class == health.Hard || a == HoldOut {
 		share = c.MaxOutHard
+	}
+	if halved {
+		return int(share * float64(n) / 200)
 	}
 	k := int(share * float64(n) / 100)
 	if n >= 2 { // of two, the last-healthy rule decides
@@ -146,21 +151,28 @@ func (b Bank) spend(p Proposal, now health.Instant) Bank {
 	case p.Action == Bring && p.Reason == FailOpenAll:
 		b.Returns = grow(b.Returns)
 		b.Returns[p.Service] = now.Add(p.Config.Restores.every())
-	case p.Action == Remove && p.Class != health.Gone:
+	case p.Action == Remove && p.Class != health.Gone && !p.Batch:
 		b.Services = grow(b.Services)
 		b.Services[p.Service] = now.Add(p.Config.Removals.every())
+		if p.limitedSoft() {
+			b.Soft = grow(b.Soft)
+			b.Soft[p.Service] = now.Add(p.Config.RemovalsSoft.every())
+		}
 		b.Global = append(b.Global, now)
 		b.Recent = append(b.Recent, now)
 	}
 	return b
 }
 
+// limitedSoft reports whether a removal counts against the rate of those on
+// soft evidence.
+func (p *Proposal) limitedSoft() bool {
+	return p.Action == Remove && p.Class == health.Soft && p.Config.RemovalsSoft.N > 0
+}
+
 // every is the spacing that keeps a rate.
 func (r Rate) every() time.Duration {
-	if r.N <= 0 {
-		return r.Per
-	}
-	return r.Per / time.Duration(r.N)
+	return r.Per / time.Duration(max(r.N, 1))
 }
 
 // NextFree is when a proposal that velocity withholds could be paid for; zero:
@@ -171,6 +183,9 @@ func (b Bank) NextFree(p Proposal, o Outlook, f FleetConfig, now health.Instant)
 		at = b.free(b.Returns, p.Service)
 	} else {
 		at = b.free(b.Services, p.Service)
+		if p.limitedSoft() {
+			at = max(at, b.free(b.Soft, p.Service))
+		}
 		if n := len(b.Global) - f.RemovalsGlobal.of(o.Targets); n >= 0 {
 			at = max(at, b.Global[n].Add(f.RemovalsGlobal.Per))
 		}

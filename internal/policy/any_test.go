@@ -14,7 +14,7 @@ import (
 
 const testNow = health.Instant(time.Hour)
 
-var gateReasons = []Reason{Unsynced, LostJournal, Frozen, Thawing, Stopping, Retiring, SelfDoubt}
+var gateReasons = []Reason{Unsynced, LostJournal, Frozen, Thawing, Stopping, Retiring, SelfDoubt, Standby, NoQuorum}
 
 func anyInstant(t *rapid.T, label string) health.Instant {
 	ago := rapid.IntRange(-90, 300).Draw(t, label)
@@ -33,8 +33,8 @@ func thoroughly(t *testing.T, prop func(*rapid.T)) {
 // anyMember draws a member; half of them are simply well or simply failing, so
 // that something remains to be admitted.
 func anyMember(t *rapid.T, i int) Member {
-	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie")}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	m := Member{Target: health.NewHandle(uint32(i), 1), Tie: rapid.Uint64Range(0, 9).Draw(t, "tie"), Zone: rapid.IntRange(0, 4).Draw(t, "zone")}
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0, 1, 2:
 		return well(m)
 	case 3:
@@ -42,7 +42,17 @@ func anyMember(t *rapid.T, i int) Member {
 	case 4:
 		return failing(m, health.Cause(rapid.IntRange(1, 8).Draw(t, "cause")))
 	}
+	if rapid.IntRange(0, 4).Draw(t, "gray") == 0 {
+		return gray(m)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "slow") == 0 {
+		return slow(m)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "draining") == 0 {
+		return leaver(m)
+	}
 	m.Verdict = health.Status(rapid.IntRange(0, 2).Draw(t, "verdict"))
+	m.Status, m.Vouched = health.Status(rapid.IntRange(0, 2).Draw(t, "status")), rapid.Bool().Draw(t, "vouched")
 	m.Last = health.Outcome(rapid.IntRange(0, 2).Draw(t, "last"))
 	m.Cause = health.Cause(rapid.IntRange(0, 18).Draw(t, "cause"))
 	m.Gone = rapid.IntRange(0, 5).Draw(t, "gone") == 0
@@ -56,9 +66,22 @@ func anyMember(t *rapid.T, i int) Member {
 	m.Foreign, m.Other, m.InitDown, m.Ours = flag("foreign"), flag("other"), flag("init down"), flag("ours")
 	m.HeldOut, m.Removing, m.Returning = flag("held out"), flag("removing"), flag("returning")
 	m.Pending, m.Busy, m.Asked = flag("pending"), flag("busy"), flag("asked")
+	m.OwnerDraining, m.OwnerStarting = flag("owner draining"), flag("owner starting")
+	if flag("owner speaks") {
+		m.RunningAt, m.AskedAt = anyInstant(t, "running at"), anyInstant(t, "asked at")
+		m.Answered, m.RestoredAt = rapid.Bool().Draw(t, "answered"), anyInstant(t, "restored at")
+	}
+	m.Deployment = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "deployment")
+	m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, OwnerGone, Draining, UndoResurrection}).Draw(t, "out for")
+	m.Reports, m.Bad = rapid.Bool().Draw(t, "reports"), rapid.Uint64Range(0, 3).Draw(t, "bad")
 	m.OutSince, m.LastRemoved = anyInstant(t, "out since"), anyInstant(t, "last removed")
 	if flag("not until") {
 		m.NotUntil, m.Yield, m.Contended = anyInstant(t, "lever"), anyInstant(t, "yield"), anyInstant(t, "contended")
+	}
+	m.Ready = m.Ever || flag("ready")
+	m.Gray, m.Draining = flag("is gray"), flag("drains")
+	if m.Ours || m.Removing || m.Memo.Shadow {
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, SaysDraining, Slow}).Draw(t, "out for")
 	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}
@@ -69,13 +92,29 @@ func anyMember(t *rapid.T, i int) Member {
 }
 
 func well(m Member) Member {
-	m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Pass, 9, true, true
+	m.Status, m.Verdict, m.Last, m.Passes, m.LastTwo, m.Ever = health.Healthy, health.Healthy, health.Pass, 9, true, true
 	m.PassSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-1, 9, health.Healthy
+	m.Level = 10 * time.Millisecond
+	return m
+}
+
+// gray is a member that fails now and then, and passed just now.
+func gray(m Member) Member {
+	m = well(m)
+	m.Verdict, m.Gray, m.Passes = health.Unhealthy, true, 1
+	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
+	return m
+}
+
+// leaver is a member that passes and says that it is about to stop.
+func leaver(m Member) Member {
+	m = well(m)
+	m.Draining = true
 	return m
 }
 
 func failing(m Member, c health.Cause) Member {
-	m.Verdict, m.Last, m.Cause, m.Fails, m.Ever = health.Unhealthy, health.Fail, c, 9, true
+	m.Status, m.Verdict, m.Last, m.Cause, m.Fails, m.Ever = health.Unhealthy, health.Unhealthy, health.Fail, c, 9, true
 	m.FailSince, m.LastAt, m.Probes, m.Registry = testNow-health.Instant(time.Minute), testNow-2, 9, health.Healthy
 	m.Memo = Memo{Standing: Leaving, Holding: testNow - health.Instant(time.Minute)}
 	return m
@@ -110,6 +149,7 @@ func testFleet() FleetConfig {
 		StormPercent:   3, StormCount: 10, StormWindow: 10 * time.Minute, StormCalm: 1,
 		Abstain: time.Minute, StaleAfter: 90 * time.Second, ThawPercent: 95, ThawFor: 5 * time.Minute,
 		MassTargets: 5, MassHosts: 3, MassServices: 3, MassPercent: 20, MassLeast: 20, MassWindow: 30 * time.Second,
+		ZoneFor: 8 * time.Second, ZoneLeast: 3, ZoneBad: 80, ZoneFine: 20,
 	}
 }
 
@@ -134,6 +174,10 @@ func anyService(t *rapid.T, index int) ServiceView {
 	if rare("blocked") {
 		v.Blocked = rapid.SampledFrom([]Reason{Route53Check, EvidenceMissing, OtherAccount}).Draw(t, "blocked by")
 	}
+	v.Owned, v.Deploying, v.OwnerWrites = rare("owned"), rare("deploying"), rare("owner writes")
+	if rare("needs") {
+		v.BadElsewhere, v.SharedLately = rapid.Uint64Range(0, 3).Draw(t, "bad elsewhere"), rapid.Uint64Range(0, 3).Draw(t, "shared lately")
+	}
 	if rare("drill") {
 		v.Drill = Drill(rapid.IntRange(0, 3).Draw(t, "drill is"))
 	}
@@ -148,6 +192,12 @@ func anyOutlook(t *rapid.T) Outlook {
 	}
 	if rapid.IntRange(0, 5).Draw(t, "warming") == 0 {
 		o.WarmSince = testNow - 1
+	}
+	if rapid.IntRange(0, 2).Draw(t, "zones are read") == 0 {
+		o.Zones = make([]Reading, 4)
+		for z := 1; z < 4; z++ {
+			o.Zones[z] = Reading(rapid.IntRange(0, 3).Draw(t, "reading"))
+		}
 	}
 	o.Retiring = o.Has(Retiring)
 	return o

@@ -68,11 +68,12 @@ const (
 type Config struct {
 	Mode Mode
 
-	MaxOut     float64 // percent, soft evidence; 20
-	MaxOutHard float64 // percent, hard evidence; 50
-	FailOpen   float64 // percent of those that ever passed; 50
-	Removals   Rate    // per service; 1 per 10s
-	Restores   Rate    // when everything is returned at once; 1 per 1s
+	MaxOut       float64 // percent, soft evidence; 20
+	MaxOutHard   float64 // percent, hard evidence; 50
+	FailOpen     float64 // percent of those that ever passed; 50
+	Removals     Rate    // per service; 1 per 10s
+	RemovalsSoft Rate    // of them on soft evidence; N 0 is no limit of its own; 1 per 5m with one vantage on AWS
+	Restores     Rate    // when everything is returned at once; 1 per 1s
 
 	WarmUp       time.Duration // since start; 5m on AWS, 60s elsewhere
 	WarmUpProbes int           // own probes of the target; 5
@@ -109,13 +110,18 @@ type FleetConfig struct {
 	MassPercent  float64       // or more than this share of all …; 20
 	MassLeast    int           // … and at least this many …; 20
 	MassWindow   time.Duration // … within this time; 30s
+
+	ZoneFor   time.Duration // a zone is dead after every vantage gave it up for so long; 8s; 0 is never
+	ZoneLeast int           // targets that a vantage must see in a zone to say anything of it; 3; 0: no zone is read
+	ZoneBad   float64       // a zone is bad from this share of failing targets …; 80
+	ZoneFine  float64       // … and well up to this; 20
 }
 
 // Equal reports whether two configurations are the same in everything.
 func (c Config) Equal(d Config) bool {
 	return c.Mode == d.Mode &&
 		c.MaxOut == d.MaxOut && c.MaxOutHard == d.MaxOutHard && c.FailOpen == d.FailOpen &&
-		c.Removals == d.Removals && c.Restores == d.Restores &&
+		c.Removals == d.Removals && c.RemovalsSoft == d.RemovalsSoft && c.Restores == d.Restores &&
 		c.WarmUp == d.WarmUp && c.WarmUpProbes == d.WarmUpProbes && c.Prove == d.Prove && c.Hold == d.Hold &&
 		c.Admission == d.Admission && c.Evidence == d.Evidence &&
 		c.RestoreUnproven == d.RestoreUnproven && c.GoneLast == d.GoneLast &&

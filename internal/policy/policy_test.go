@@ -36,7 +36,7 @@ func (f fleet) proposals() (ps []Proposal) {
 
 // clone of a bank, as Admit takes its bank over.
 func (b Bank) clone() Bank {
-	b.Services, b.Returns = slices.Clone(b.Services), slices.Clone(b.Returns)
+	b.Services, b.Soft, b.Returns = slices.Clone(b.Services), slices.Clone(b.Soft), slices.Clone(b.Returns)
 	b.Recent, b.Global = slices.Clone(b.Recent), slices.Clone(b.Global)
 	return b
 }
@@ -64,17 +64,20 @@ func TestBudgetsHold(t *testing.T) {
 		ds := f.decide()
 		for i, v := range f.services {
 			c := Count(&v)
-			soft, all := 0, 0
+			soft, all, draining := 0, 0, 0
 			for _, d := range removals(ds, i) {
-				if d.Class == health.Gone {
+				if d.Class == health.Gone || d.Batch {
 					continue
 				}
 				all++
+				if leaves(d.Reason) {
+					draining++
+				}
 				if d.Class == health.Soft && d.Action == Remove {
 					soft++
 				}
 			}
-			if most := max(int(v.Config.MaxOutHard*float64(c.N)/100), int(v.Config.MaxOut*float64(c.N)/100), 1); all > 0 && c.Out+all > most {
+			if most := max(int(v.Config.MaxOutHard*float64(c.N)/100), int(v.Config.MaxOut*float64(c.N)/100), 1); all > draining && c.Out+all-min(draining, c.Draining) > most || c.Out-c.Draining+all > most && all > 0 {
 				t.Fatalf("%d of %d are out, and %d more are taken out; at most %d", c.Out, c.N, all, most)
 			}
 			if most := max(int(v.Config.MaxOut*float64(c.N)/100), 1); soft > 0 && c.Out+soft > most {
@@ -85,8 +88,8 @@ func TestBudgetsHold(t *testing.T) {
 }
 
 // TestNoRemovalBehindAGate: zero removals when unsynced, stale, frozen,
-// thawing, stopping, retiring, off, without the journal; and, but for what
-// owners say, in doubt, unarmed or past the line.
+// standing by, thawing, stopping, retiring, off, without the journal; and, but for what
+// owners and targets say, in doubt, without a quorum, unarmed or past the line.
 func TestNoRemovalBehindAGate(t *testing.T) {
 	thoroughly(t, func(t *rapid.T) {
 		f := anyFleet(t)
@@ -94,11 +97,15 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 		for i, v := range f.services {
 			for _, d := range removals(ds, i) {
 				for _, g := range f.o.Gates {
-					if g != SelfDoubt || d.Class != health.Gone {
+					word := g == NoQuorum && leaves(d.Reason) // no view of ours is asked
+					if g != SelfDoubt && g != NoQuorum || d.Class != health.Gone && !word {
 						t.Fatalf("removed behind the gate %s: %+v", g, d)
 					}
 				}
 				if v.Stale || !v.Listed || v.Config.Mode == ModeOff || v.Blocked == Route53Check || v.Blocked == EvidenceMissing {
+					t.Fatalf("removed from %+v", v)
+				}
+				if v.OwnerWrites || v.Deploying && d.Class != health.Gone && d.Action == Remove {
 					t.Fatalf("removed from %+v", v)
 				}
 				if d.Class == health.Gone {
@@ -109,10 +116,32 @@ func TestNoRemovalBehindAGate(t *testing.T) {
 				}
 				m := v.Members[d.Member]
 				warming := testNow < f.o.WarmSince.Add(v.Config.WarmUp)
-				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || m.Fails < v.Fall || f.bank.Storm && !calm(f.o)) {
+				if leaves(d.Reason) {
+					if warming || !m.draining() || m.Foreign || m.Other || m.Busy || f.bank.Storm && !calm(f.o) {
+						t.Fatalf("removed as draining: %+v", m)
+					}
+					continue
+				}
+				if m.OwnerStarting && d.Action == Remove {
+					t.Fatalf("removed as failing, and starting: %+v", m)
+				}
+				if d.Action == Remove && (!m.Ever || warming || m.Probes < v.Config.WarmUpProbes || !d.Batch && f.bank.Storm && !calm(f.o)) {
 					t.Fatalf("removed too early: %+v", m)
 				}
-				if m.Last != health.Fail || m.Foreign || m.Other || m.Busy {
+				if r := f.o.Zone(m.Zone); d.Batch != (d.Reason == Zone) || d.Batch && r != ZoneDead || r == ZoneIsolated || r == ZonePath {
+					t.Fatalf("removed with its zone %t, of which is read %d: %+v", d.Batch, r, m)
+				}
+				switch {
+				case d.Reason == Gray && (!m.Gray || m.Verdict != health.Unhealthy || m.Last == health.Indeterminate):
+					t.Fatalf("removed as gray: %+v", m)
+				case d.Reason == Slow && (!m.Degraded || m.Last == health.Indeterminate):
+					t.Fatalf("removed as slow: %+v", m)
+				case d.Reason == Failing && (m.Fails < v.Fall || m.Last != health.Fail), d.Reason == NeverReady && m.Last != health.Fail:
+					t.Fatalf("removed too early: %+v", m)
+				case d.Batch && m.Last != health.Fail && m.Cause != health.PathUnproven:
+					t.Fatalf("removed with its zone, and well: %+v", m)
+				}
+				if m.Foreign || m.Other || m.Busy {
 					t.Fatalf("removed: %+v", m)
 				}
 			}
@@ -130,6 +159,7 @@ func TestNeverTheLastHealthy(t *testing.T) {
 		ds := f.decide()
 		for i, v := range f.services {
 			out := removals(ds, i)
+			out = slices.DeleteFunc(out, func(d Decision) bool { return d.Reason == UndoResurrection })
 			if len(out) == 0 || v.Config.GoneLast && slices.ContainsFunc(out, func(d Decision) bool { return d.Class == health.Gone }) {
 				continue
 			}
@@ -167,7 +197,7 @@ func TestProposeIsPure(t *testing.T) {
 // list; budgets, velocity and storms are not on it, but for the pace of a mass
 // return.
 func TestBringIsNeverWithheldByRemovalRules(t *testing.T) {
-	may := []Reason{Off, Frozen, Stopping, CallFailed, Busy, Backoff, RestoreUnproven}
+	may := []Reason{Off, Frozen, Stopping, Standby, CallFailed, Busy, Backoff, RestoreUnproven, AskingOwner}
 	thoroughly(t, func(t *rapid.T) {
 		for _, d := range anyFleet(t).decide() {
 			if d.Action != Bring || d.Admitted || slices.Contains(may, d.Why) || d.Reason == FailOpenAll && d.Why == Velocity {

@@ -12,15 +12,22 @@ type Plan struct {
 	Memos     []Memo // one for each member, in order
 	Proposals []Proposal
 	Drill     int            // the member to drill with, -1: no drill is needed now
+	Shared    uint64         // dependencies that fail for many members: not the instances
+	Ask       []int          // members whose owner is to be asked for its word
 	Wake      health.Instant // when to propose again if nothing changes
+
+	needs *reports
 }
 
 // Propose says what the evidence on a service's members asks for. Withheld
 // removals are proposals too; the caller records them when the reason changes.
 func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 	p := Plan{Counts: Count(&v), Memos: make([]Memo, len(v.Members)), Drill: -1, Wake: health.Never}
+	p.needs = reported(&v)
 	for i := range v.Members {
 		m := &v.Members[i]
+		_, which := p.needs.of(&v, m)
+		p.Shared |= which
 		switch {
 		case m.Removing || m.Returning:
 			p.underWay(o, &v, i, now)
@@ -36,7 +43,7 @@ func Propose(o Outlook, v ServiceView, now health.Instant) Plan {
 func (p *Plan) propose(v *ServiceView, i int, a Action, why, withheld Reason) {
 	m := &v.Members[i]
 	p.Proposals = append(p.Proposals, Proposal{
-		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(),
+		Target: m.Target, Service: v.Index, Member: i, Action: a, Reason: why, Class: m.class(why), Batch: why == Zone,
 		Withheld: withheld, Tie: m.Tie, Counts: p.Counts, Config: &v.Config,
 	})
 }
@@ -54,14 +61,36 @@ func (m Memo) become(s Standing, why Reason, now health.Instant) Memo {
 
 // wanted says what the evidence against an instance asks for, before any rule.
 func wanted(s situation) (Action, Reason) {
+	if a, why := accused(s); a != Keep || !outlier(s) {
+		return a, why
+	}
+	return Remove, Slow
+}
+
+// accused is wanted but for who passes slowly.
+func accused(s situation) (Action, Reason) {
 	m := s.m
 	switch {
+	case resurrected(m, s.now):
+		return Remove, UndoResurrection
 	case m.Gone:
 		return Remove, OwnerGone
+	case m.Drained:
+		return Remove, Drained
+	case s.zoneDead():
+		return Remove, Zone
+	case m.OwnerDraining:
+		return Remove, Draining
+	case m.Draining && m.Ever:
+		return Remove, SaysDraining
+	case m.Gray && m.Verdict == health.Unhealthy && m.Fails < s.v.Fall && !m.OwnerStarting:
+		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
 		return Keep, NoReason
-	case m.New && !m.Ever && s.v.Config.Admission == Hold:
-		if m.Fails >= admissionFails && m.Cause.ProvesReach() {
+	case m.OwnerStarting && s.v.Config.Admission == Trust:
+		return Keep, NoReason
+	case m.OwnerStarting, m.New && !m.Ever && !m.started() && s.v.Config.Admission == Hold:
+		if m.Fails >= admissionFails && m.Cause.ProvesReach() && !m.Vouched {
 			return HoldOut, NeverReady
 		}
 		return Keep, NoReason
@@ -80,9 +109,18 @@ const admissionFails = 2
 // in handles a member that gets traffic.
 func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
-	s := situation{o: &o, v: v, m: m, c: &p.Counts, now: now}
-	action, why := wanted(s)
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, now: now}
 	memo := m.Memo
+	switch {
+	case !m.Degraded:
+		memo.Slow = 0
+	case memo.Slow == 0:
+		memo.Slow = now
+	}
+	if at := memo.Slow.Add(slowFor); memo.Slow != 0 && at > now {
+		p.wakeAt(at)
+	}
+	action, why := wanted(s)
 	if action == Keep {
 		memo.Holding = 0
 		switch {
@@ -97,7 +135,7 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	if memo.Holding == 0 {
 		memo.Holding = now
 	}
-	s.action, s.holding = action, memo.Holding
+	s.action, s.why, s.holding = action, why, memo.Holding
 	r := firstRule(rules[:], s)
 	withheld := NoReason
 	if r != nil {
@@ -119,6 +157,7 @@ func (p *Plan) in(o Outlook, v *ServiceView, i int, now health.Instant) {
 	}
 	p.Memos[i] = memo
 	p.propose(v, i, action, why, withheld)
+	p.Proposals[len(p.Proposals)-1].Halved = s.halved()
 }
 
 // wake asks to be called again when a rule that withholds by time lifts. Gates
@@ -142,13 +181,29 @@ func (p *Plan) wake(s situation, r *rule) {
 func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	m := &v.Members[i]
 	p.Memos[i] = m.Memo
+	s := situation{o: &o, v: v, m: m, c: &p.Counts, needs: p.needs, action: Remove, why: m.OutFor, now: now}
+	unproven := m.Cause == health.PathUnproven && !ByOwner(m.OutFor) && !s.zoneDead()
 	switch {
 	case m.Returning:
-		if m.Last == health.Fail && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass) {
+		switch {
+		case m.Gone:
+			p.propose(v, i, Cancel, OwnerGone, NoReason)
+		case m.OwnerDraining:
+			p.propose(v, i, Cancel, Draining, NoReason)
+		case m.Draining:
+			p.propose(v, i, Cancel, SaysDraining, NoReason)
+		case m.Last == health.Fail && !m.started() && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
-	case m.Gone:
-	case m.Pending && m.Verdict == health.Healthy, !m.Pending && m.Last == health.Pass:
+	case m.OutFor == Drained && !m.Drained:
+		p.propose(v, i, Cancel, Undrained, NoReason)
+	case m.Gone, m.OutFor == UndoResurrection, m.OutFor == Drained:
+		if r := firstRule(gates, s); r != nil && !m.Pending {
+			p.propose(v, i, Cancel, r.reason, NoReason)
+		}
+	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
+		p.propose(v, i, Cancel, OwnerRuns, NoReason)
+	case s.cleared():
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
 	case m.Pending: // written: only what makes the accusation itself doubtful takes it back
 		switch {
@@ -156,13 +211,14 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, FailOpen, NoReason)
 		case o.Has(SelfDoubt):
 			p.propose(v, i, Cancel, SelfDoubt, NoReason)
-		case m.Cause == health.PathUnproven:
+		case p.sharedBy(v, m) && !ByOwner(m.OutFor):
+			p.propose(v, i, Cancel, SharedDependency, NoReason)
+		case unproven:
 			p.propose(v, i, Cancel, PathUnproven, NoReason)
 		}
-	case m.Cause == health.PathUnproven:
+	case unproven:
 		p.propose(v, i, Cancel, PathUnproven, NoReason)
 	default: // until its call is sent, it needs open gates as it did at its start
-		s := situation{o: &o, v: v, m: m, c: &p.Counts, action: Remove, now: now}
 		if m.HeldOut {
 			s.action = HoldOut
 		}
@@ -170,6 +226,35 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 			p.propose(v, i, Cancel, r.reason, NoReason)
 		}
 	}
+}
+
+// cleared reports whether what its removal under way rests on holds no more: a
+// pass before the call, the verdict after it. A gray one passes often, so only
+// the verdict clears it; one that drains has to take its word back, and a slow
+// one to be quick again.
+func (s *situation) cleared() bool {
+	m := s.m
+	// Silence leaves a status as it was: healthy says something only of who answers.
+	well := (m.Verdict == health.Healthy || m.Status == health.Healthy) && m.Last != health.Indeterminate && !s.zoneDead()
+	switch {
+	case m.HeldOut && m.started():
+		return true
+	case m.OutFor == Slow:
+		return !m.Degraded && m.Last == health.Pass
+	case m.OutFor == SaysDraining:
+		return !m.Draining && !m.Objected && m.Last == health.Pass
+	case ByOwner(m.OutFor):
+		return false
+	case m.Pending, m.OutFor == Gray:
+		return well
+	}
+	return m.Last == health.Pass
+}
+
+// sharedBy reports whether a member calls something bad that is a shared failure.
+func (p *Plan) sharedBy(v *ServiceView, m *Member) bool {
+	sp, _ := p.needs.of(v, m)
+	return sp == shared
 }
 
 // out handles a member that is out because of us, or would be.
@@ -183,10 +268,18 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 		standing = m.Memo.Standing
 	}
 	memo := m.Memo.become(standing, m.Memo.Reason, now)
-	if m.Ours {
+	if m.OutFor != NoReason {
 		memo.Reason = m.OutFor
 	}
 	why, withheld, at := returning(o, v, p.Counts, m, standing, now)
+	var proof proof
+	if why != NoReason && withheld == NoReason && m.Ours && why != Operator && why != Retiring {
+		proof = proven(v, m, Backed(&v.Config, m.Removed), now)
+		withheld, at = proof.withheld, proof.at
+		if proof.ask {
+			p.Ask = append(p.Ask, i)
+		}
+	}
 	p.wakeAt(at)
 	if withheld != NoReason {
 		memo.Reason = withheld
@@ -194,6 +287,7 @@ func (p *Plan) out(o Outlook, v *ServiceView, i int, now health.Instant) {
 	p.Memos[i] = memo
 	if why != NoReason {
 		p.propose(v, i, Bring, why, withheld)
+		p.Proposals[len(p.Proposals)-1].ProvenUntil = proof.until
 	}
 }
 
@@ -206,23 +300,28 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 	cfg := &v.Config
 	at = health.Never
 	switch {
+	case m.Gone: // there is nothing to bring back
+		return NoReason, NoReason, at
 	case o.Retiring && m.Ours:
 		why = Retiring
 	case m.Asked && m.Ours:
 		why = Operator
-	case m.Gone:
+	case m.Drained:
 		return NoReason, NoReason, at
-	case st == Waiting && m.Last == health.Pass:
+	case m.OutFor == Drained && m.Last == health.Pass:
+		why = Undrained
+	case m.draining():
+		return NoReason, NoReason, at
+	case st == Waiting && (m.Last == health.Pass || m.started()):
 		why = FirstPass
 	case st == Out && earned(m, cfg):
 		why = Recovered
-	case st == Out && v.Listed && everythingFails(o, c):
+	case !m.InitDown && v.Listed && everythingFails(o, c):
 		why = FailOpenAll
 	default:
 		return NoReason, NoReason, at
 	}
 	backoff := Backed(cfg, m.Removed)
-	asked := why == Operator || why == Retiring
 	switch {
 	case cfg.Mode == ModeOff:
 		withheld = Off
@@ -230,28 +329,30 @@ func returning(o Outlook, v *ServiceView, c Counts, m *Member, st Standing, now 
 		withheld = Frozen
 	case o.Has(Stopping):
 		withheld = Stopping
+	case o.Has(Standby):
+		withheld = Standby
 	case m.Busy:
 		withheld = Busy
 	case now < m.NotUntil:
 		withheld, at = CallFailed, m.NotUntil
 	case why == Recovered && now < m.LastRemoved.Add(backoff):
 		withheld, at = Backoff, m.LastRemoved.Add(backoff)
-	case !asked && m.Ours && v.Quarantine && cfg.RestoreUnproven > 0 &&
-		now > m.OutSince.Add(max(cfg.RestoreUnproven, backoff)):
-		withheld = RestoreUnproven
 	}
 	return why, withheld, at
 }
 
-// earned: enough passes, and over enough time (rule 12).
+// earned: enough passes, and over enough time (rule 12), of one that does not
+// fail now and then; of one that was slow, quick ones.
 func earned(m *Member, c *Config) bool {
-	return m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
+	return !(m.Degraded && m.OutFor == Slow) && !m.Gray && m.Last == health.Pass && m.Passes >= c.ReturnPasses && m.LastAt.Sub(m.PassSince) >= c.ReturnOver
 }
 
 // everythingFails is the readmission of rule 6: each was observed since the
-// start, none passes, every one is a Fail, and we do not doubt ourselves.
+// start, none passes, every one is a Fail, and we do not doubt ourselves. It
+// lets newcomers in, too: where nobody else is left, whoever may pass for
+// clients though not for us is better than nobody.
 func everythingFails(o Outlook, c Counts) bool {
-	return c.PastLine && c.Passing == 0 && c.Ever > 0 && c.Blind == 0 && c.Fails > 0 &&
+	return c.PastLine && c.Passing == 0 && c.Blind == 0 && c.Fails > 0 &&
 		!o.Has(SelfDoubt) && !o.Has(Unsynced)
 }
 

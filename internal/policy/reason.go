@@ -9,15 +9,25 @@ type Reason string
 const (
 	NoReason     Reason = ""
 	Failing      Reason = "failing"        // the verdict is unhealthy and its hold has passed
+	Gray         Reason = "gray"           // the same, of one that fails now and then
+	Slow         Reason = "slow"           // it passes, but far slower than its peers
 	NeverReady   Reason = "never-ready"    // admission: not capacity until its first pass (rule 11)
 	OwnerGone    Reason = "owner-gone"     // the owner says it has stopped
+	Draining     Reason = "draining"       // it is about to stop, its owner says
+	SaysDraining Reason = "says-draining"  // it says itself that it is about to stop
+	OwnerRuns    Reason = "owner-running"  // the owner took that back: the removal is off
+	Drained      Reason = "drained"        // an operator wants it out, for a time
+	Undrained    Reason = "drain-ended"    // that time is over, and it passes
 	Recovered    Reason = "recovered"      // earned its return (rule 12)
 	FirstPass    Reason = "first-pass"     // admission ends (rule 11), or an initial UNHEALTHY is lifted (rule 13)
 	FailOpenAll  Reason = "fail-open-all"  // nothing passes any more: everything is returned (rule 6)
 	Operator     Reason = "operator"       // somebody asked for it
+	Zone         Reason = "zone"           // every vantage sees its whole zone fail
 	Retiring     Reason = "retiring"       // mapwarden leaves: everything is returned
 	PassedInHold Reason = "passed-in-hold" // one pass before the call: the removal is off (rule 9)
-	Moot         Reason = "moot"           // the instance left the registry by itself
+	// UndoResurrection: its owner stopped it while we registered it again (rule 15).
+	UndoResurrection Reason = "undo-resurrection"
+	Moot             Reason = "moot" // the instance left the registry by itself
 )
 
 // Reasons to withhold a removal. Each belongs to one rule of docs/safety.md.
@@ -29,9 +39,16 @@ const (
 	// Rule 2: own faults first.
 	SelfDoubt Reason = "self-doubt"
 
+	// NoQuorum: too few vantages are there to accuse anybody.
+	NoQuorum Reason = "no-quorum"
+
 	// Rule 3: reach must be proven.
 	PathUnproven Reason = "path-unproven"
 	NotProbeable Reason = "not-probeable"
+	// Isolated: its zone is cut off from the others, and well as seen from inside.
+	Isolated Reason = "zone-isolated"
+	// PathFault: we do not reach its zone, and another vantage does.
+	PathFault Reason = "path-fault"
 
 	// Rule 4: the check must be proven.
 	CheckUnproven Reason = "check-unproven"
@@ -40,6 +57,8 @@ const (
 	// Rule 6: the fail-open line.
 	FailOpen      Reason = "fail-open"
 	AwaitingPeers Reason = "awaiting-peers"
+	// SharedDependency: much of the service calls the same thing bad that it needs.
+	SharedDependency Reason = "shared-dependency"
 
 	// Rule 7: budgets.
 	LastHealthy Reason = "last-healthy"
@@ -73,12 +92,21 @@ const (
 
 	// Rule 15: restore never resurrects.
 	RestoreUnproven Reason = "restore-unproven"
+	AskingOwner     Reason = "asking-owner" // its owner was asked whether it runs
 
 	// Rule 16: owners and other writers.
 	OwnerAnswered Reason = "owner-answered"
 	Contended     Reason = "contended"
 
+	// Rule 17: deploys.
+	Deploying   Reason = "deploying"    // more than one deployment is alive
+	OwnerWrites Reason = "owner-writes" // the owner sets the health statuses itself
+	StuckOut    Reason = "stuck-out"    // out for long, and its owner has not replaced it: an alarm
+
 	Busy Reason = "busy" // a drill or a release runs on the instance
+
+	// Standby: another vantage holds the lease and writes (rule 20).
+	Standby Reason = "standby"
 
 	// Rules 18, 20: who owns the record.
 	Route53Check Reason = "route53-check"

@@ -33,6 +33,10 @@ func TestReturn(t *testing.T) {
 		"registered UNHEALTHY, first pass": {func(_ *Outlook, _ *ServiceView, m *Member) {
 			m.Ours, m.InitDown, m.Passes, m.Registry = false, true, 1, health.Unhealthy
 		}, FirstPass, ""},
+		"it is gray still":                 {func(_ *Outlook, _ *ServiceView, m *Member) { m.Gray = true }, "", ""},
+		"it drains still":                  {func(_ *Outlook, _ *ServiceView, m *Member) { m.Draining = true }, "", ""},
+		"it is slow still":                 {func(_ *Outlook, _ *ServiceView, m *Member) { m.Degraded, m.OutFor = true, Slow }, "", ""},
+		"slow, but out for something else": {func(_ *Outlook, _ *ServiceView, m *Member) { m.Degraded = true }, Recovered, ""},
 		"in observe, as if": {func(_ *Outlook, v *ServiceView, m *Member) {
 			v.Config.Mode, m.Ours, m.Memo.Shadow = ModeObserve, false, true
 		}, Recovered, ""},
@@ -155,6 +159,12 @@ func TestUnderWay(t *testing.T) {
 		"a pass before the call":          {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m) }, PassedInHold},
 		"one pass while pending":          {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.Pending, m.Last = true, health.Pass }, ""},
 		"healthy while pending":           {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.Pending, m.Verdict = true, health.Healthy }, PassedInHold},
+		"a pass of a gray one":            {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.OutFor, m.Last = Gray, health.Pass }, ""},
+		"a gray one is well":              {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m); m.OutFor = Gray }, PassedInHold},
+		"a pass of a draining one":        {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = leaver(*m); m.OutFor, m.Pending = SaysDraining, true }, ""},
+		"a pass of a slow one":            {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = slow(*m); m.OutFor = Slow }, ""},
+		"it is quick again":               {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m); m.OutFor = Slow }, PassedInHold},
+		"it drains no more":               {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m); m.OutFor = SaysDraining }, PassedInHold},
 		"doubt":                           {removing, func(o *Outlook, _ *ServiceView, _ *Member) { o.Gates = []Reason{SelfDoubt} }, SelfDoubt},
 		"doubt while pending":             {removing, func(o *Outlook, _ *ServiceView, m *Member) { o.Gates, m.Pending = []Reason{SelfDoubt}, true }, SelfDoubt},
 		"a freeze":                        {removing, func(o *Outlook, _ *ServiceView, _ *Member) { o.Gates = []Reason{Frozen} }, Frozen},

@@ -42,6 +42,9 @@ func TestEachRule(t *testing.T) {
 	view := func(f func(*ServiceView)) func(*Outlook, *ServiceView) {
 		return func(_ *Outlook, v *ServiceView) { f(v) }
 	}
+	zone := func(r Reading) func(*Outlook, *ServiceView) {
+		return func(o *Outlook, v *ServiceView) { o.Zones, v.Members[0].Zone = []Reading{0, r}, 1 }
+	}
 	later := testNow + 1
 	cases := []struct {
 		want   Reason // "" is admitted
@@ -51,6 +54,8 @@ func TestEachRule(t *testing.T) {
 		{Unsynced, gate(Unsynced)},
 		{Unsynced, view(func(v *ServiceView) { v.Listed = false })},
 		{Stale, view(func(v *ServiceView) { v.Stale = true })},
+		{Standby, gate(Standby)},
+		{NoQuorum, gate(NoQuorum)},
 		{LostJournal, gate(LostJournal)},
 		{Frozen, gate(Frozen)},
 		{Thawing, gate(Thawing)},
@@ -64,14 +69,25 @@ func TestEachRule(t *testing.T) {
 		{ForeignOut, member(func(m *Member) { m.Foreign = true })},
 		{OwnerAnswered, member(func(m *Member) { m.Yield = later })},
 		{Contended, member(func(m *Member) { m.Contended = later })},
+		{OwnerWrites, view(func(v *ServiceView) { v.OwnerWrites = true })},
+		{Deploying, view(func(v *ServiceView) { v.Deploying = true })},
 		{CallFailed, member(func(m *Member) { m.NotUntil = later })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.NotProbeable })},
 		{NotProbeable, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.AddressRefused })},
+		{Isolated, zone(ZoneIsolated)},
+		{PathFault, zone(ZonePath)},
+		{"", zone(ZoneNormal)},
 		{PathUnproven, member(func(m *Member) { m.Last, m.Cause = health.Indeterminate, health.PathUnproven })},
 		{CheckUnproven, view(func(v *ServiceView) { v.Armed = false })},
 		{NeverPassed, member(func(m *Member) { m.Ever = false })},
 		{WarmUp, func(o *Outlook, _ *ServiceView) { o.WarmSince = testNow - 1 }},
 		{TargetWarmUp, member(func(m *Member) { m.Probes = 4 })},
+		{SharedDependency, view(func(v *ServiceView) {
+			for i := range v.Members {
+				v.Members[i].Reports = true
+			}
+			v.Members[0].Bad, v.BadElsewhere = 1, 1
+		})},
 		{FailOpen, view(func(v *ServiceView) {
 			for i := range 6 {
 				v.Members[i].Last = health.Fail
@@ -173,10 +189,11 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("a newcomer: %+v", ds)
 	}
 	for name, change := range map[string]func(*ServiceView){
-		"after one failure":    func(v *ServiceView) { v.Members[0].Fails = 1 },
-		"on silence":           func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
-		"that is trusted":      func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
-		"that was here before": func(v *ServiceView) { v.Members[0].New = false },
+		"after one failure":     func(v *ServiceView) { v.Members[0].Fails = 1 },
+		"on silence":            func(v *ServiceView) { v.Members[0].Cause = health.Timeout },
+		"that is trusted":       func(v *ServiceView) { v.Config.Admission, v.Grace = Trust, time.Hour },
+		"that was here before":  func(v *ServiceView) { v.Members[0].New = false },
+		"that passes elsewhere": func(v *ServiceView) { v.Members[0].Vouched = true },
 	} {
 		v := service(newcomers(1, 4)...)
 		change(&v)
@@ -254,5 +271,115 @@ func TestAsk(t *testing.T) {
 	}
 	if want := []Reason{Stale, Flapping}; !slices.Equal(withheld, want) {
 		t.Errorf("withheld by %v, want %v", withheld, want)
+	}
+}
+
+// TestSoftRemovalsAreSlower: on soft evidence a service waits for its own rate,
+// too; hard evidence neither waits for it nor spends it.
+func TestSoftRemovalsAreSlower(t *testing.T) {
+	v := service(crowd(40, health.BadStatus)...)
+	v.Config.RemovalsSoft = Rate{1, 5 * time.Minute}
+	v.Members[1] = failing(Member{Target: health.NewHandle(1, 1), Tie: 1}, health.Refused)
+	v.Members[2] = failing(Member{Target: health.NewHandle(2, 1), Tie: 2}, health.BadBody)
+	f := testFleet()
+	f.RemovalsGlobal.Least = 100
+	b, now, gone := Bank{}, testNow, map[int]health.Instant{}
+	for range 80 {
+		var ds []Decision
+		b, ds = Admit(b, Propose(warm, v, now).Proposals, warm, f, now)
+		for _, d := range ds {
+			switch {
+			case d.Admitted:
+				gone[d.Member], v.Members[d.Member].Ours = now, true
+			case d.Why == Velocity && b.NextFree(d.Proposal, warm, f, now) <= now:
+				t.Fatalf("withheld by velocity, and free at once: %+v", d)
+			}
+		}
+		now = now.Add(5 * time.Second)
+		for i := range v.Members {
+			v.Members[i].LastAt = now - 1
+		}
+	}
+	if len(gone) != 3 {
+		t.Fatalf("removed %v", gone)
+	}
+	first, second := min(gone[0], gone[2]), max(gone[0], gone[2])
+	if apart := second.Sub(first); apart < 5*time.Minute || apart > 6*time.Minute {
+		t.Errorf("two on soft evidence are %s apart", apart)
+	}
+	if late := gone[1].Sub(testNow); late > 15*time.Second {
+		t.Errorf("the one on hard evidence waited for %s", late)
+	}
+}
+
+// TestGrayGoesThoughItPasses: it is soft evidence, its pass calls nothing off,
+// and nobody relies on it.
+func TestGrayGoesThoughItPasses(t *testing.T) {
+	v := service(crowd(10, health.NoCause)...)
+	v.Quarantine = true
+	v.Members[0] = gray(Member{Target: health.NewHandle(0, 1)})
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != Gray || d.Class != health.Soft {
+		t.Errorf("a gray member: %s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
+	}
+	v.Members[0].Fails, v.Members[0].Last, v.Members[0].Cause = 1, health.Fail, health.Refused
+	if d := answer(t, warm, v); d.Reason != Gray || d.Class != health.Soft {
+		t.Errorf("refused now: %s, class %s", d.Reason, d.Class)
+	}
+	v.Members[0].Fails = v.Fall
+	if d := answer(t, warm, v); d.Reason != Failing || d.Class != health.Hard {
+		t.Errorf("refused for good: %s, class %s", d.Reason, d.Class)
+	}
+	v.Members[0] = gray(Member{Target: health.NewHandle(0, 1)})
+	v.Members[0].Verdict = health.Healthy
+	if p := Propose(warm, v, testNow); len(p.Proposals) != 0 {
+		t.Errorf("our opinion alone: %+v", p.Proposals)
+	}
+	v.Members[0].Verdict = health.Unhealthy
+	for i := range v.Members[1:] {
+		v.Members[1+i].LastAt = v.Members[0].Memo.Holding - 1
+	}
+	if d := answer(t, warm, v); d.Why != AwaitingPeers {
+		t.Errorf("peers that were not looked at since the verdict: %q", d.Why)
+	}
+	for i := range v.Members {
+		v.Members[i] = gray(v.Members[i])
+	}
+	for _, p := range Propose(warm, v, testNow).Proposals {
+		if p.Withheld != LastHealthy {
+			t.Errorf("all are gray, and one is withheld by %q", p.Withheld)
+		}
+	}
+}
+
+// TestDrainingGoesAtItsWord: without failures, a verdict or a hold, as hard
+// evidence; and while it is in, it counts as out for others.
+func TestDrainingGoesAtItsWord(t *testing.T) {
+	v := service(crowd(10, health.NoCause)...)
+	v.Quarantine = true
+	v.Members[0] = leaver(v.Members[0])
+	v.Members[0].Memo = Memo{}
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != SaysDraining || d.Class != health.Hard {
+		t.Errorf("%s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
+	}
+	v.Members[1], v.Members[2] = leaver(v.Members[1]), leaver(v.Members[2])
+	if c := Count(&v); c.Out != 3 || c.Draining != 3 {
+		t.Errorf("%d out, %d draining", c.Out, c.Draining)
+	}
+	v.Members[0] = failing(v.Members[0], health.BadStatus)
+	v.Members[0].Draining = false
+	if d := answer(t, warm, v); d.Why != Budget {
+		t.Errorf("soft evidence beside two that drain: %q", d.Why)
+	}
+	for i := range v.Members {
+		v.Members[i] = leaver(v.Members[i])
+	}
+	for _, p := range Propose(warm, v, testNow).Proposals {
+		if p.Withheld != LastHealthy {
+			t.Errorf("all drain, and one is withheld by %q", p.Withheld)
+		}
+	}
+	v.Members[0].Ever = false
+	if p := Propose(warm, v, testNow).Proposals; len(p) != 9 {
+		t.Errorf("%d proposals with one that never passed", len(p))
 	}
 }

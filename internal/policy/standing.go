@@ -53,8 +53,12 @@ type Proposal struct {
 	Action   Action
 	Reason   Reason       // why to act
 	Class    health.Class // of the evidence
+	Batch    bool         // of a dead zone: neither share nor velocity applies
 	Withheld Reason       // the first rule that withholds it already; empty: Admit decides
 	Tie      uint64
+
+	Halved      bool           // removals: it gets half of the budget
+	ProvenUntil health.Instant // Bring: the owner's word that it rests on holds until then; 0: it rests on none (rule 15)
 
 	Counts Counts // of the service, before this proposal
 	Config *Config

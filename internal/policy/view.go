@@ -10,14 +10,18 @@ import (
 // that policy itself returned the last time.
 type Member struct {
 	Target health.Handle
+	Zone   int    // dense; 0 is unknown
 	Tie    uint64 // order among equals: a hash of the incarnation
 
 	// What the checkers saw.
 
+	Status    health.Status  // of this checker
 	Verdict   health.Status  // of the checkers together
+	Vouched   bool           // another checker says that it is healthy
 	Last      health.Outcome // the latest observation
 	Cause     health.Cause
-	Gone      bool // the owner says that it has stopped
+	Gray      bool // it fails now and then, or was removed for that and is not known to be well
+	Draining  bool // it says itself that it is about to stop
 	Fails     int  // current failure run
 	FailSince health.Instant
 	Passes    int // current pass run
@@ -25,20 +29,40 @@ type Member struct {
 	LastAt    health.Instant // the latest observation
 	LastTwo   bool           // the latest two observations passed
 	Probes    int            // own conclusive probes since the warm-up began
+	Degraded  bool           // it passes, but slower than it used to
+	Level     time.Duration  // that its newest passes took
+	Ready     bool           // passed its startup check
 	Ever      bool           // passed in this incarnation, also before a restart
 	New       bool           // appeared after the first sync
 	FirstSeen health.Instant
 
+	// What it says of the things that it needs.
+
+	Reports bool   // lately: it listed them, or passed
+	Bad     uint64 // the critical ones that it calls bad, by their place in the service
+
+	// What its owners say; nothing where they are silent.
+
+	Gone          bool           // it has stopped for good
+	OwnerDraining bool           // it is stopping, or about to
+	OwnerStarting bool           // it is not meant to serve yet
+	Objected      bool           // an owner's latest word, however old, is that it stops
+	RunningAt     health.Instant // when it was said last that it is meant to run, and runs
+	Deployment    string         // the deployment that it belongs to
+	AskedAt       health.Instant // when its owner was asked last …
+	Answered      bool           // … and answered since
+
 	// What the registry and the journal say.
 
-	Registry health.Status // as the registry says
-	Foreign  bool          // UNHEALTHY in the registry, and not because of us
-	Other    bool          // of another account: counts, is never written
-	InitDown bool          // UNHEALTHY since its registration, and never passed
-	Ours     bool          // an open entry says that it is out because of us
-	OutFor   Reason        // … and why
-	OutSince health.Instant
-	HeldOut  bool // out by admission
+	Registry   health.Status // as the registry says
+	Foreign    bool          // UNHEALTHY in the registry, and not because of us
+	Other      bool          // of another account: counts, is never written
+	InitDown   bool          // UNHEALTHY since its registration, and never passed
+	Ours       bool          // an open entry says that it is out because of us
+	OutFor     Reason        // why it is out, would be (mode observe), or is being removed
+	OutSince   health.Instant
+	HeldOut    bool           // out by admission
+	RestoredAt health.Instant // when we registered it again, where the record is ours still
 
 	// What is under way.
 
@@ -47,6 +71,7 @@ type Member struct {
 	Pending   bool           // a status is written and not yet in effect
 	Busy      bool           // a drill or a release runs on it
 	Asked     bool           // an operator asked for its return
+	Drained   bool           // an operator wants it out, for a time
 	NotUntil  health.Instant // the lever's latest procedure failed; not again before this
 	Yield     health.Instant // its owner registered it again; not before this
 	Contended health.Instant // somebody else changes its status too; not before this
@@ -63,6 +88,7 @@ type Memo struct {
 	Reason   Reason // of the standing; for Kept the rule that withholds
 	Since    health.Instant
 	Holding  health.Instant // since when a removal is wanted and nothing forbids it; zero: it is not
+	Slow     health.Instant // since when it is degraded; zero: it is not
 	Shadow   bool           // the standing is what would be: mode observe
 }
 
@@ -76,13 +102,35 @@ func (m *Member) probed() bool {
 	return m.Cause != health.NotProbeable && m.Cause != health.AddressRefused
 }
 
-// class of the evidence against it.
-func (m *Member) class() health.Class {
-	if m.Gone {
+// down: its latest observation failed, or was silence.
+func (m *Member) down() bool {
+	return m.Last == health.Fail || m.Last == health.Indeterminate && m.Cause == health.PathUnproven
+}
+
+// draining reports whether it said, or its owner did, that it is about to stop.
+func (m *Member) draining() bool { return m.OwnerDraining || m.Draining }
+
+// class of the evidence for taking it out because of why. What its latest
+// failure was says nothing of one that fails now and then.
+func (m *Member) class(why Reason) health.Class {
+	switch {
+	case m.Gone || why == UndoResurrection || why == Drained:
 		return health.Gone
+	case why == Gray, why == Slow:
+		return health.Soft
+	case leaves(why) || why == Zone:
+		return health.Hard
 	}
 	return m.Cause.Class()
 }
+
+// started: it passed its startup check, and its check not yet. It is let in, and
+// what its check says so far is no reason against it.
+func (m *Member) started() bool { return m.Ready && !m.Ever }
+
+// sound reports whether a member that passes can be counted on: what may be
+// taken out though it passes must not be what another removal relies on.
+func (m *Member) sound() bool { return m.Ever && !m.Gray }
 
 // ServiceView is one service as policy sees it.
 type ServiceView struct {
@@ -98,6 +146,13 @@ type ServiceView struct {
 	Blocked    Reason // the service has no lever, or may not use it
 	Desired    int    // how many instances its owner wants; 0 where unknown
 	Ghosts     int    // removed by us in the last 10 min and gone since, not returned (rule 5)
+
+	BadElsewhere uint64 // what members call bad, and those of another service, too
+	SharedLately uint64 // what was a shared failure within the last minute
+
+	Owned       bool // an owner speaks of its instances
+	Deploying   bool // more than one of the owner's deployments is alive (rule 17)
+	OwnerWrites bool // the owner sets its custom health statuses itself
 
 	Listed bool // completely, since the start
 	Stale  bool
@@ -119,6 +174,7 @@ const (
 type Counts struct {
 	N        int // the denominator (rule 5)
 	Out      int // of N
+	Draining int // of Out: in, and about to stop
 	Ever     int // ever passed, quarantined ones included
 	Passing  int // of Ever, by latest observation
 	Fails    int // latest observation failed, of all
@@ -132,8 +188,15 @@ func Count(v *ServiceView) Counts {
 	for i := range v.Members {
 		m := &v.Members[i]
 		c.N++
-		if m.isOut() {
+		switch {
+		case m.isOut():
 			c.Out++
+		case m.draining():
+			c.Out++
+			c.Draining++
+		}
+		if m.Gone { // that it fails is explained, and that it passes proves nothing
+			continue
 		}
 		if m.Ever {
 			c.Ever++
@@ -152,6 +215,15 @@ func Count(v *ServiceView) Counts {
 	c.Out += v.Ghosts
 	c.PastLine = pastLine(c.Passing, c.Ever, v.Config.FailOpen)
 	return c
+}
+
+// away is how many are out, for a removal because of why: those that are about
+// to stop count against everybody but their own kind, or none of them could go.
+func (c Counts) away(why Reason) int {
+	if leaves(why) {
+		return c.Out - c.Draining
+	}
+	return c.Out
 }
 
 // pastLine is the fail-open line (rule 6). Where nobody ever passed there is

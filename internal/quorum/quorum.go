@@ -9,7 +9,6 @@ package quorum
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/mapwarden/mapwarden/internal/health"
 )
@@ -23,11 +22,12 @@ type Vantage struct {
 // Vote is one vantage's status of one target. Seq orders the votes of one
 // checker; At is when the receiver got it, on the receiver's clock.
 type Vote struct {
-	Vantage Vantage
-	Status  health.Status // Unknown abstains
-	Seq     uint64
-	At      health.Instant
-	Expires health.Instant // the vote counts before this instant; zero: it does not expire
+	Vantage  Vantage
+	Status   health.Status // Unknown abstains
+	Abstains bool          // the checker doubts itself: its Unhealthy is nothing, its Healthy counts
+	Seq      uint64
+	At       health.Instant
+	Expires  health.Instant // the vote counts before this instant; zero: it does not expire
 }
 
 // Kind of rule.
@@ -62,16 +62,24 @@ type Verdict struct {
 
 // Tally counts the latest live vote of each checker. The order of votes and
 // repeats of them do not matter.
+//
+// Where the checkers are known to look from two zones or more, also by votes
+// that have expired, those who agree on Unhealthy must do so, too: what only one
+// zone sees may be that zone's fault. Route 53's rule knows no zones.
 func Tally(votes []Vote, r Rule, now health.Instant) Verdict {
 	r.Count = max(r.Count, 1)
 	var v Verdict
-	for _, vote := range latest(votes) {
-		if vote.Expires != 0 && vote.Expires <= now {
+	var known, accusing zones
+	for i := range votes {
+		vote := &votes[i]
+		known.add(vote.Vantage.Zone)
+		if superseded(votes, i) || vote.Expires != 0 && vote.Expires <= now {
 			continue
 		}
-		switch vote.Status {
+		switch vote.accusation() {
 		case health.Unhealthy:
 			v.For++
+			accusing.add(vote.Vantage.Zone)
 		case health.Healthy:
 			v.Against++
 		}
@@ -79,43 +87,78 @@ func Tally(votes []Vote, r Rule, now health.Instant) Verdict {
 	r.Count = max(r.Count, v.For+v.Against) // more speak than are configured: a majority is one of them all
 	v.Missing = r.Count - v.For - v.Against
 	v.Status = r.decide(v)
+	if v.Status == health.Unhealthy && r.Kind != Share && known.several && !accusing.several {
+		v.Status = health.Unknown
+	}
 	return v
 }
 
-// latest keeps one vote per checker: the one with the highest Seq; of equal
-// ones the more harmless, so that a forged repeat cannot accuse.
-func latest(votes []Vote) []Vote {
-	out := slices.Clone(votes)
-	slices.SortFunc(out, func(a, b Vote) int {
-		return cmp.Or(
-			cmp.Compare(a.Vantage.Checker, b.Vantage.Checker),
-			-cmp.Compare(a.Seq, b.Seq),
-			cmp.Compare(a.Status, b.Status),
-			cmp.Compare(a.Expires, b.Expires),
-		)
-	})
-	return slices.CompactFunc(out, func(a, b Vote) bool { return a.Vantage.Checker == b.Vantage.Checker })
+// zones notices whether names of zones differ. An unknown zone, "", is none.
+type zones struct {
+	first   string
+	several bool
+}
+
+func (z *zones) add(name string) {
+	switch {
+	case name == "":
+	case z.first == "":
+		z.first = name
+	case z.first != name:
+		z.several = true
+	}
+}
+
+// superseded reports whether another vote of the same checker counts instead of
+// votes[i]: the one with the highest Seq; of equal ones the more harmless, so
+// that a forged repeat cannot accuse.
+func superseded(votes []Vote, i int) bool {
+	for k := range votes {
+		if k == i || votes[k].Vantage.Checker != votes[i].Vantage.Checker {
+			continue
+		}
+		if c := cmp.Or(precedence(&votes[k], &votes[i]), cmp.Compare(i, k)); c > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// precedence is above zero where a counts rather than b.
+func precedence(a, b *Vote) int {
+	return cmp.Or(
+		cmp.Compare(a.Seq, b.Seq),
+		-cmp.Compare(a.accusation(), b.accusation()),
+		-cmp.Compare(a.Expires, b.Expires),
+		cmp.Compare(a.Vantage.Zone, b.Vantage.Zone),
+	)
+}
+
+// accusation is the status that counts.
+func (v *Vote) accusation() health.Status {
+	if v.Abstains && v.Status == health.Unhealthy {
+		return health.Unknown
+	}
+	return v.Status
+}
+
+// Needs is how many vantages must agree before anything is Unhealthy.
+func (r Rule) Needs() int {
+	count := max(r.Count, 1)
+	switch r.Kind {
+	case Share:
+		return count - r.Percent*count/100
+	case AtLeast:
+		return max(r.N, 1)
+	}
+	return count/2 + 1
 }
 
 func (r Rule) decide(v Verdict) health.Status {
 	if v.For+v.Against == 0 {
 		return health.Unknown
 	}
-	switch r.Kind {
-	case Share:
-		healthy := v.Against*100 > r.Percent*r.Count
-		couldBe := (v.Against+v.Missing)*100 > r.Percent*r.Count
-		switch {
-		case healthy:
-			return health.Healthy
-		case couldBe:
-			return health.Unknown // the silent ones could still save it
-		}
-		return health.Unhealthy
-	case AtLeast:
-		return split(v, max(r.N, 1), r.Count)
-	}
-	return split(v, r.Count/2+1, r.Count)
+	return split(v, r.Needs(), r.Count)
 }
 
 // split: Unhealthy needs need votes; Healthy is sure once the accusers can no

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -71,6 +72,15 @@ func TestTally(t *testing.T) {
 		{"huuuu", route53(5), health.Healthy},
 		{"uuuuu", route53(5), health.Unhealthy},
 		{"-----", route53(5), health.Unknown},
+
+		// At the very edge: a share is to be exceeded.
+		{"uh", atLeast(1, 2), health.Unhealthy},
+		{"u", atLeast(5, 3), health.Unknown}, // more are wanted than there are: never, and nobody said that it is well
+		{"---", quorum.Rule{Kind: quorum.Share, Percent: 100, Count: 3}, health.Unknown},
+		{"huu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Healthy},
+		{"-uu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Unknown},
+		{strings.Repeat("h", 9) + strings.Repeat("u", 41), route53(50), health.Unhealthy},
+		{strings.Repeat("h", 8) + "-" + strings.Repeat("u", 41), route53(50), health.Unhealthy},
 	} {
 		if got := quorum.Tally(word(c.votes), c.rule, now); got.Status != c.want {
 			t.Errorf("%q under %+v: %s (%d for, %d against, %d missing), want %s",
@@ -106,10 +116,14 @@ func TestTheLatestVoteCounts(t *testing.T) {
 func anyVotes(t *rapid.T) []quorum.Vote {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) quorum.Vote {
 		return quorum.Vote{
-			Vantage: quorum.Vantage{Checker: rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "checker")},
-			Status:  health.Status(rapid.IntRange(0, 2).Draw(t, "status")),
-			Seq:     rapid.Uint64Range(0, 3).Draw(t, "seq"),
-			Expires: rapid.SampledFrom([]health.Instant{0, now - 1, now, now + 1}).Draw(t, "expires"),
+			Vantage: quorum.Vantage{
+				Checker: rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "checker"),
+				Zone:    rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "zone"),
+			},
+			Status:   health.Status(rapid.IntRange(0, 2).Draw(t, "status")),
+			Abstains: rapid.Bool().Draw(t, "abstains"),
+			Seq:      rapid.Uint64Range(0, 3).Draw(t, "seq"),
+			Expires:  rapid.SampledFrom([]health.Instant{0, now - 1, now, now + 1}).Draw(t, "expires"),
 		}
 	}), 0, 12).Draw(t, "votes")
 }
@@ -145,11 +159,17 @@ func TestAgainstASimpleCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		votes, rule := anyVotes(t), anyRule(t)
 		last := map[string]quorum.Vote{}
+		known, from := map[string]bool{}, map[string]bool{}
 		for _, v := range votes {
+			if v.Abstains && v.Status == health.Unhealthy {
+				v.Status = health.Unknown
+			}
 			l, ok := last[v.Vantage.Checker]
-			if !ok || v.Seq > l.Seq || v.Seq == l.Seq && (v.Status < l.Status || v.Status == l.Status && v.Expires < l.Expires) {
+			if !ok || v.Seq > l.Seq || v.Seq == l.Seq && (v.Status < l.Status || v.Status == l.Status &&
+				(v.Expires < l.Expires || v.Expires == l.Expires && v.Vantage.Zone > l.Vantage.Zone)) {
 				last[v.Vantage.Checker] = v
 			}
+			known[v.Vantage.Zone] = v.Vantage.Zone != ""
 		}
 		against, accusing := 0, 0
 		for _, v := range last {
@@ -159,6 +179,7 @@ func TestAgainstASimpleCount(t *testing.T) {
 			}
 			if live && v.Status == health.Unhealthy {
 				accusing++
+				from[v.Vantage.Zone] = v.Vantage.Zone != ""
 			}
 		}
 		count := max(rule.Count, 1, against+accusing)
@@ -180,6 +201,7 @@ func TestAgainstASimpleCount(t *testing.T) {
 		want := health.Unknown
 		switch {
 		case against+accusing == 0:
+		case always && rule.Kind != quorum.Share && zones(known) >= 2 && zones(from) < 2:
 		case always:
 			want = health.Unhealthy
 		case never && against > 0:
@@ -188,6 +210,103 @@ func TestAgainstASimpleCount(t *testing.T) {
 		got := quorum.Tally(votes, rule, now)
 		if got.Status != want || got.For != accusing || got.Against != against {
 			t.Fatalf("%+v, want %s with %d for, %d against of %d", got, want, accusing, against, count)
+		}
+	})
+}
+
+func zones(named map[string]bool) (n int) {
+	for _, is := range named {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAbstaining: who doubts itself accuses nobody, and still vouches.
+func TestAbstaining(t *testing.T) {
+	rule := quorum.Rule{Kind: quorum.Majority, Count: 3}
+	for _, c := range []struct {
+		votes    string
+		abstains int
+		want     health.Status
+	}{
+		{"uuu", 2, health.Unhealthy},
+		{"uu-", 1, health.Unknown},
+		{"hhu", 0, health.Healthy},
+		{"huu", 2, health.Unknown},
+	} {
+		v := word(c.votes)
+		v[c.abstains].Abstains = true
+		if got := quorum.Tally(v, rule, now); got.Status != c.want {
+			t.Errorf("%q where %d abstains: %+v, want %s", c.votes, c.abstains, got, c.want)
+		}
+	}
+}
+
+// TestAccusersOfTwoZones: what one zone alone sees may be that zone's fault.
+func TestAccusersOfTwoZones(t *testing.T) {
+	majority := quorum.Rule{Kind: quorum.Majority, Count: 3}
+	for _, c := range []struct {
+		votes, zones string // - is an unknown zone
+		rule         quorum.Rule
+		want         health.Status
+	}{
+		{"uuh", "112", majority, health.Unknown},
+		{"uuh", "121", majority, health.Unhealthy},
+		{"uuh", "111", majority, health.Unhealthy}, // they know of one zone only
+		{"uuh", "---", majority, health.Unhealthy},
+		{"uuh", "1-2", majority, health.Unknown}, // an unknown zone is no second one
+		{"uu-", "112", majority, health.Unknown}, // nor does silence of the other zone make it one
+		{"hhu", "112", majority, health.Healthy}, // to vouch, one zone is enough
+		{"uhh", "112", quorum.Rule{Kind: quorum.AtLeast, N: 1, Count: 3}, health.Unknown},
+		{"uuu", "112", quorum.Rule{Kind: quorum.Share, Percent: 18, Count: 3}, health.Unhealthy},
+		{"uuu", "111", quorum.Rule{Kind: quorum.Share, Percent: 18, Count: 3}, health.Unhealthy},
+	} {
+		v := word(c.votes)
+		for i := range v {
+			if z := c.zones[i : i+1]; z != "-" {
+				v[i].Vantage.Zone = z
+			}
+		}
+		if got := quorum.Tally(v, c.rule, now); got.Status != c.want {
+			t.Errorf("%q from zones %q: %+v, want %s", c.votes, c.zones, got, c.want)
+		}
+	}
+}
+
+func TestNeedsOfEachKind(t *testing.T) {
+	for _, c := range []struct {
+		rule quorum.Rule
+		want int
+	}{
+		{quorum.Rule{}, 1},
+		{quorum.Rule{Count: 3}, 2},
+		{quorum.Rule{Count: 4}, 3},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3}, 1},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3, N: 2}, 2},
+		{quorum.Rule{Kind: quorum.Share, Count: 16, Percent: 18}, 14},
+		{quorum.Rule{Kind: quorum.Share, Count: 3, Percent: 33}, 3},
+		{quorum.Rule{Kind: quorum.Share, Count: 100, Percent: 50}, 50},
+	} {
+		if got := c.rule.Needs(); got != c.want {
+			t.Errorf("%+v needs %d, want %d", c.rule, got, c.want)
+		}
+	}
+}
+
+// TestNeeds: one accuser fewer is never enough.
+func TestNeeds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rule := anyRule(t)
+		need := rule.Needs()
+		count := max(rule.Count, 1)
+		for accusers := range count + 1 {
+			votes := word(strings.Repeat("u", accusers) + strings.Repeat("h", count-accusers))
+			is := quorum.Tally(votes, rule, now).Status == health.Unhealthy
+			if is != (accusers >= need) {
+				t.Fatalf("%d of %d accuse under %+v: %t, needs %d", accusers, count, rule, is, need)
+			}
 		}
 	})
 }
@@ -206,4 +325,11 @@ func TestNoVotesMeanUnknown(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhoIsMissing(t *testing.T) {
+	got := quorum.Tally(word("uuh-"), quorum.Rule{Kind: quorum.Majority, Count: 5}, now)
+	if want := (quorum.Verdict{Status: health.Unknown, For: 2, Against: 1, Missing: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }

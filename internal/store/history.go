@@ -42,6 +42,9 @@ type StoredRecord struct {
 	Fall   int    `json:"fall,omitempty"`
 	Detail string `json:"detail,omitempty"`
 
+	Evidence string `json:"evidence,omitempty"` // what an owner says of the instance
+	Source   string `json:"source,omitempty"`   // … and which
+
 	Passing int `json:"passing"`
 	Ever    int `json:"ever"`
 	Out     int `json:"out"`
@@ -67,6 +70,9 @@ func Stored(r warden.Record) StoredRecord {
 	}
 	if r.Kind == warden.TransitionRecord || r.From != r.To {
 		s.From, s.To = r.From.String(), r.To.String()
+	}
+	if r.Kind == warden.EvidenceRecord {
+		s.Evidence, s.Source = r.Evidence.String(), r.Source
 	}
 	if r.Cause != health.NoCause {
 		s.Cause = r.Cause.String()

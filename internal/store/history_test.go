@@ -53,6 +53,10 @@ func TestRecordAsJSON(t *testing.T) {
 	if want := `{"at":"1970-01-01T00:00:00Z","kind":"fleet","admitted":false,"passing":0,"ever":0,"out":0,"n":0}`; string(empty) != want {
 		t.Errorf("got  %s\nwant %s", empty, want)
 	}
+	gone := Stored(warden.Record{Kind: warden.EvidenceRecord, Evidence: health.OwnerGone, Source: "ecs"})
+	if gone.Evidence != "gone" || gone.Source != "ecs" {
+		t.Errorf("an owner's word reads %+v", gone)
+	}
 	withheld := Stored(warden.Record{Kind: warden.DecisionRecord, Reason: policy.FailOpen})
 	if withheld.Action != "keep" || withheld.From != "" {
 		t.Errorf("a withheld decision reads %+v", withheld)

@@ -30,20 +30,24 @@ type (
 		Instance  string      `json:"instance"`
 		At        []time.Time `json:"at"`
 	}
-	freezeRow struct {
-		Until *time.Time `json:"until,omitempty"`
-		By    string     `json:"by,omitempty"`
-		Note  string     `json:"note,omitempty"`
+	// orderRow is what an operator ordered for a time: a freeze, or, with a
+	// service and an instance, a drain.
+	orderRow struct {
+		ServiceID string     `json:"service_id,omitempty"`
+		Instance  string     `json:"instance,omitempty"`
+		Until     *time.Time `json:"until,omitempty"`
+		By        string     `json:"by,omitempty"`
+		Note      string     `json:"note,omitempty"`
 	}
 )
 
-// rowFreeze is the only key of bucketFreeze.
+// rowFreeze is the key of the freeze in bucketFreeze; drains have their instance's.
 var rowFreeze = []byte("freeze")
 
 // Learn merges a difference into the memory: a row replaces the one with the
 // same service and instance, or forgets it (Incarnation 0, no Walls, Until 0).
 func (s *Store) Learn(ctx context.Context, m warden.Memory) error {
-	if len(m.Passed) == 0 && len(m.Armed) == 0 && len(m.Removals) == 0 && m.Freeze == nil {
+	if len(m.Passed) == 0 && len(m.Armed) == 0 && len(m.Removals) == 0 && len(m.Drains) == 0 && m.Freeze == nil {
 		return nil
 	}
 	rows, err := memoryRows(m)
@@ -72,7 +76,7 @@ type memoryRow struct{ bucket, key, value []byte }
 
 // memoryRows encodes a difference before any transaction begins.
 func memoryRows(m warden.Memory) ([]memoryRow, error) {
-	rows := make([]memoryRow, 0, len(m.Passed)+len(m.Armed)+len(m.Removals)+1)
+	rows := make([]memoryRow, 0, len(m.Passed)+len(m.Armed)+len(m.Removals)+len(m.Drains)+1)
 	add := func(bucket, key []byte, row any, keep bool) error {
 		r := memoryRow{bucket: bucket, key: key}
 		if keep {
@@ -114,8 +118,17 @@ func memoryRows(m warden.Memory) ([]memoryRow, error) {
 			return nil, err
 		}
 	}
+	for _, d := range m.Drains {
+		key, err := instanceKey(d.Service, d.Instance)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(bucketFreeze, key, orderRow{d.Service, d.Instance, timeOf(d.Until), d.By, d.Note}, d.Until != 0); err != nil {
+			return nil, err
+		}
+	}
 	if f := m.Freeze; f != nil {
-		if err := add(bucketFreeze, rowFreeze, freezeRow{timeOf(f.Until), f.By, f.Note}, f.Until != 0); err != nil {
+		if err := add(bucketFreeze, rowFreeze, orderRow{Until: timeOf(f.Until), By: f.By, Note: f.Note}, f.Until != 0); err != nil {
 			return nil, err
 		}
 	}
@@ -150,7 +163,11 @@ func (s *Store) Memory(ctx context.Context) (warden.Memory, error) {
 		if err != nil {
 			return err
 		}
-		return eachRow(tx, bucketFreeze, func(r freezeRow) {
+		return eachRow(tx, bucketFreeze, func(r orderRow) {
+			if r.ServiceID != "" {
+				m.Drains = append(m.Drains, warden.DrainUntil{Service: r.ServiceID, Instance: r.Instance, Until: wall(r.Until), By: r.By, Note: r.Note})
+				return
+			}
 			m.Freeze = &warden.FreezeUntil{Until: wall(r.Until), By: r.By, Note: r.Note}
 		})
 	})

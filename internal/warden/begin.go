@@ -14,6 +14,9 @@ import (
 func (w *Warden) configure(c Config) {
 	first := !w.configured
 	w.cfg, w.configured = c, true
+	if !w.several() {
+		w.peers = nil
+	}
 	if first {
 		w.rewarm("")
 	}
@@ -76,6 +79,7 @@ func (w *Warden) unlearn(s *service) {
 	for _, i := range s.members {
 		w.setFailing(i, false)
 		w.states[i] = health.State{}
+		w.reconsider(i)
 		w.slots[i].isNew = false
 		w.recall(s, i)
 		w.recallEntry(i)
@@ -84,13 +88,21 @@ func (w *Warden) unlearn(s *service) {
 
 // load takes what outlived the last process: open entries become targets
 // again at once, and what a crash cut short is continued. Neither waits for a
-// listing or a warm-up (rule 13).
+// listing or a warm-up (rule 13). It comes first of all; or late, to a standby
+// that takes over and has its targets already.
 func (w *Warden) load(e Loaded) {
+	w.loaded = true
 	w.remember(e.Memory)
+	w.recallDrains(e.Memory.Drains)
+	w.succeed(e.Memory)
 	w.lost = e.Lost
 	if f := e.Memory.Freeze; f != nil && f.Until > w.wall(w.now) {
 		left := min(w.instant(f.Until).Sub(w.now), freezeMost)
-		w.frozen = freeze{until: w.now.Add(left), by: f.By, note: f.Note}
+		if until := w.now.Add(left); until > w.frozen.until {
+			w.frozen = freeze{until: until, by: f.By, note: f.Note}
+		}
+	} else if w.frozen.until > w.now {
+		w.learnFreeze()
 	} else if f != nil && f.Until != 0 { // it ran out while no process was there
 		w.thaw = thaw{active: true}
 	}
@@ -101,7 +113,6 @@ func (w *Warden) load(e Loaded) {
 	for _, entry := range entries {
 		w.adopt(entry)
 	}
-	w.loaded = true
 	w.assess()
 	if e.Lost {
 		w.record(Record{Kind: FleetRecord, Reason: policy.LostJournal, Detail: "the journal that was here is gone: no removals"})
@@ -115,11 +126,14 @@ func (w *Warden) adopt(entry lever.Entry) {
 		found.HealthCheck = CustomHealthCheck
 	}
 	s := w.service(found)
-	i := w.addSlot(s, entry.Instance, entry.Attributes, entry.Incarnation)
+	i := w.adopted(s, entry)
 	sl := &w.slots[i]
 	sl.entry = &entry
 	w.entries++
 	sl.outAt = w.now
+	if entry.Phase == lever.Returned {
+		sl.restored = w.past(entry.Updated)
+	}
 	if entry.OutSince != 0 {
 		sl.outAt = w.past(entry.OutSince)
 	}
@@ -130,7 +144,9 @@ func (w *Warden) adopt(entry lever.Entry) {
 		}
 	}
 	w.recallEntry(i)
-	w.watch(s, i)
+	if !sl.watched {
+		w.watch(s, i)
+	}
 	w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: entry.Reason, Lever: entry.Kind,
 		Detail: "adopted a journal entry in phase " + string(entry.Phase)})
 	if j, c, ok := lever.Resume(entry, w.cfg.Pace, w.epoch, w.now); ok {

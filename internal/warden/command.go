@@ -65,7 +65,7 @@ func (w *Warden) learnFreeze() {
 	if w.frozen.until > w.now {
 		f.Until = w.wall(w.frozen.until)
 	}
-	w.emit(Learn{Memory{Freeze: &f}})
+	w.learn(Memory{Freeze: &f})
 }
 
 // keepFreeze lets a freeze run out, with an alarm before.
@@ -91,7 +91,7 @@ func (w *Warden) keepThaw() {
 	}
 	ever, passing := 0, 0
 	for i := range w.slots {
-		if w.slots[i].used && w.states[i].Ever {
+		if w.slots[i].used && w.states[i].Ever && w.slots[i].told != health.OwnerGone {
 			ever++
 			if w.states[i].Last == health.Pass {
 				passing++

@@ -19,8 +19,12 @@ type Config struct {
 	Fleet    policy.FleetConfig
 	Vantage  quorum.Vantage
 	Quorum   quorum.Rule
+	VoteTTL  time.Duration // a vantage's votes count so long after it was heard; 0 is 3 intervals
+	Solo     bool          // one vantage on AWS: the defaults of config are the stricter ones
 	Pace     lever.Pace
 	Poll     time.Duration // how often the registry is listed
+
+	OwnerPoll time.Duration // how often owners are asked; 0 is Poll
 }
 
 // ServiceConfig is the configuration of the services that a rule matches.

@@ -52,6 +52,7 @@ const (
 	TransitionRecord RecordKind = "transition" // a target's status changed
 	FleetRecord      RecordKind = "fleet"      // something about the whole fleet, or one service, changed
 	CommandRecord    RecordKind = "command"    // an operator asked for something
+	EvidenceRecord   RecordKind = "evidence"   // an owner says something else of an instance than before
 )
 
 // Record is the story of one change, complete enough to be read alone. It is
@@ -75,6 +76,9 @@ type Record struct {
 	Fails    int
 	Fall     int
 	Detail   string // one sentence for people
+
+	Evidence health.EvidenceKind // evidence: the word that counts …
+	Source   string              // … and whose it is
 
 	Passing int // of the service, by latest observation
 	Ever    int // that ever passed

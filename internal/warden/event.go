@@ -115,6 +115,22 @@ type RestoreAsked struct {
 	By       string
 }
 
+// Drain takes one instance out on an operator's word, until a time (rule 21).
+type Drain struct {
+	Service  string // id, or "namespace/name"
+	Instance string
+	For      time.Duration // 0 is one hour; at most 72 h
+	By       string
+	Note     string
+}
+
+// Undrain ends a drain.
+type Undrain struct {
+	Service  string // id, or "namespace/name"
+	Instance string
+	By       string
+}
+
 // Retire asks for the return of everything and no removal ever after.
 type Retire struct{ By string }
 
@@ -135,5 +151,7 @@ func (Freeze) event()          {}
 func (Unfreeze) event()        {}
 func (Release) event()         {}
 func (RestoreAsked) event()    {}
+func (Drain) event()           {}
+func (Undrain) event()         {}
 func (Retire) event()          {}
 func (Stopping) event()        {}

@@ -2,6 +2,7 @@ package warden
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
@@ -27,12 +28,10 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 		Line: w.line(i), Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever,
 		Check: CheckLine(s.cfg.Check), Fails: int(st.Fails), Passes: int(st.Passes),
 		Fall: s.cfg.Check.Fall, Rise: s.cfg.Check.Rise, EverPassed: st.Ever,
-		Recent: st.Recent(20), LastDetail: sl.detail, LastProbe: w.wall(st.LastAt), Verdict: verdict.Status,
+		Recent: st.Recent(20), LastDetail: sl.detail, Boot: sl.boot, Parts: sl.parts, BootSince: w.wall(sl.bootAt), LastProbe: w.wall(st.LastAt), Verdict: verdict.Status,
 		Attributes: sl.attrs, N: c.N, OutCount: c.Out, Passing: c.Passing, Ever: c.Ever,
 	}
-	for _, vote := range w.votes(i) {
-		e.Votes = append(e.Votes, ExplainedVote{Checker: vote.Vantage.Checker, Zone: vote.Vantage.Zone, Status: vote.Status})
-	}
+	e.Votes = w.explainVotes(i)
 	for k, at := range s.members {
 		if at != i {
 			continue
@@ -43,11 +42,22 @@ func (w *Warden) Explain(now health.Instant, service, instance string) (e Explan
 			}
 		}
 	}
+	said := w.worst(sl)
+	e.Owner, e.OwnerSource = said.kind, said.source
 	if sl.entry != nil {
 		entry := *sl.entry
 		e.Entry = &entry
 	}
+	if st.Degraded {
+		e.Slowly = slowly(*st)
+	}
+	if st.Gray {
+		e.NowAndThen = nowAndThen(*st, s.cfg.Check.Gray)
+	}
 	e.Summary = summary(e)
+	if e.OwnerSource != "" {
+		e.Summary += fmt.Sprintf("; its owner (%s) says: %s", e.OwnerSource, e.Owner)
+	}
 	return e, true
 }
 
@@ -79,6 +89,18 @@ func summary(e Explanation) string {
 	case l.Outcome == health.Indeterminate:
 		seen = fmt.Sprintf("NOT CHECKED: %s", l.Cause)
 	}
+	if says := differing(e.Parts); says != "" {
+		seen += "; " + says
+	}
+	if e.Slowly != "" {
+		seen += "; " + e.Slowly
+	}
+	if l.Phase == health.Draining {
+		seen += "; it says that it is about to stop"
+	}
+	if e.NowAndThen != "" {
+		seen += "; it fails now and then: " + e.NowAndThen
+	}
 	would := ""
 	if l.Shadow {
 		would = "would be "
@@ -103,4 +125,24 @@ func inARow(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times in a row", n)
+}
+
+// differing says in one sentence which parts of a check pass and which do not,
+// as in "live passes, deep fails (status)"; nothing where they agree.
+func differing(parts []health.Part) string {
+	verbs := [...]string{health.Pass: "passes", health.Fail: "fails", health.Indeterminate: "is NOT CHECKED"}
+	differ := false
+	var said []string
+	for _, p := range parts {
+		differ = differ || p.Outcome != parts[0].Outcome
+		text := p.Name + " " + verbs[p.Outcome]
+		if p.Outcome != health.Pass {
+			text += " (" + p.Cause.String() + ")"
+		}
+		said = append(said, text)
+	}
+	if !differ {
+		return ""
+	}
+	return strings.Join(said, ", ")
 }

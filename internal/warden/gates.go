@@ -21,12 +21,16 @@ func (w *Warden) assess() {
 	w.outlook = policy.Assess(policy.World{
 		Loaded: w.loaded, Synced: w.synced, LostJournal: w.lost,
 		Frozen: w.frozen.until > w.now, Thawing: w.thaw.active, Stopping: w.stopping, Retiring: w.retiring,
-		WarmSince: w.warmSince, Doubt: w.doubt, DoubtUntil: w.doubted,
+		WarmSince: w.warmSince, Doubt: w.doubt, DoubtUntil: w.doubted, MassUntil: w.massUntil,
+		Matrix: w.matrix(), ZoneSince: before.ZoneSince,
+		Standby: w.several() && !w.loaded, Accusers: w.accusers(), Quorum: w.needs(),
 		Targets: w.targets, Failing: w.failing, Onsets: w.onsets,
 	}, w.cfg.Fleet, w.now)
-	if w.outlook.DoubtUntil > w.doubted {
+	w.massUntil = w.outlook.MassUntil
+	if w.outlook.Doubt == health.DoubtPartition && w.outlook.DoubtUntil > w.doubted {
 		w.doubt, w.doubted = w.outlook.Doubt, w.outlook.DoubtUntil
 	}
+	w.zonesMoved(before)
 	lifted := false
 	for _, r := range restarting {
 		was, is := before.Has(r), w.outlook.Has(r)
@@ -47,7 +51,7 @@ func (w *Warden) assess() {
 func (w *Warden) gateMoved(r policy.Reason, closed bool) {
 	detail := "removals are withheld everywhere"
 	if r == policy.SelfDoubt {
-		detail += ": the checker doubts itself (" + w.doubt.String() + ")"
+		detail += ": the checker doubts itself (" + w.outlook.Doubt.String() + ")"
 	}
 	if !closed {
 		detail = "lifted; failure runs and holds begin anew"
@@ -68,18 +72,20 @@ func (w *Warden) markAll() {
 func (w *Warden) restart(s *service) {
 	for _, i := range s.members {
 		w.states[i] = health.Restart(w.states[i])
-		w.slots[i].memo.Holding = 0
+		w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 	}
+	w.cast.all = true
 	w.mark(s)
 }
 
 // rewarm begins the warm-up of everything anew (rule 10).
 func (w *Warden) rewarm(why string) {
 	w.warmSince = w.now
+	w.cast.all = true
 	for i := range w.slots {
 		if w.slots[i].used {
 			w.states[i] = health.Rewarm(w.states[i])
-			w.slots[i].memo.Holding = 0
+			w.slots[i].memo.Holding, w.slots[i].memo.Slow = 0, 0
 		}
 	}
 	if why != "" {
@@ -106,8 +112,10 @@ func (w *Warden) keep() {
 	if !w.configured {
 		return
 	}
+	w.keepVantages()
 	w.keepFreeze()
 	w.keepThaw()
+	w.keepDrains()
 	w.assess()
 	storm := w.bank.Storm
 	w.bank = w.bank.Settle(w.outlook, w.cfg.Fleet, w.now)
@@ -134,6 +142,9 @@ func (w *Warden) keepService(s *service) {
 		w.mark(s)
 	}
 	w.keepWarm(s)
+	w.keepWords(s)
+	w.keepOut(s)
+	w.keepShared(s)
 	n := 0
 	for _, until := range s.ghosts {
 		if until > w.now {
@@ -183,13 +194,13 @@ const armSmall = 20
 
 // arm proves a check on a service (rule 4): 95 % of the instances pass it by
 // their latest observation (all but one of fewer than 20, and at least one),
-// prove after it was first tried.
+// prove after it was first tried. What has gone, as its owner says, is none.
 func (w *Warden) arm(s *service) {
 	n, passing := 0, 0
 	for _, i := range s.members {
-		if w.slots[i].registered || w.slots[i].entry != nil {
+		if sl := &w.slots[i]; (sl.registered || sl.entry != nil) && sl.told != health.OwnerGone {
 			n++
-			if w.states[i].Last == health.Pass {
+			if w.states[i].Ever && w.states[i].Last == health.Pass {
 				passing++
 			}
 		}

@@ -31,9 +31,12 @@ func (w *Warden) entryID(sl *slot) string {
 func (w *Warden) begin(s *service, i int, g lever.Goal, e lever.Entry, why policy.Reason) {
 	var j lever.Job
 	var c lever.Call
-	if g == lever.ToRelease {
+	switch {
+	case g == lever.ToRelease && why == policy.OwnerGone:
+		j, c = lever.Forget(e, w.cfg.Pace, w.epoch)
+	case g == lever.ToRelease:
 		j, c = lever.Release(e, w.cfg.Pace, w.epoch)
-	} else {
+	default:
 		j, c = lever.Start(g, e, w.cfg.Pace, w.epoch, w.now)
 	}
 	w.attach(i, j, c, why)
@@ -163,7 +166,7 @@ func (w *Warden) endedOut(s *service, sl *slot, j *job) {
 		} else {
 			sl.registry = health.Unhealthy
 		}
-		if !j.Entry.Waiting {
+		if !j.Entry.Waiting && !policy.ByOwner(j.Entry.Reason) && j.Entry.Reason != policy.Drained {
 			w.countRemoval(s, sl)
 		}
 	case lever.Gone, lever.Yielded:
@@ -187,7 +190,7 @@ func (w *Warden) endedIn(s *service, sl *slot, j *job) {
 			sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
 			return
 		}
-		sl.asked = false
+		sl.asked, sl.stuck = false, false
 		sl.outAt, sl.gone = w.now, 0
 		sl.registered = true
 		standing := policy.Probation
@@ -197,6 +200,10 @@ func (w *Warden) endedIn(s *service, sl *slot, j *job) {
 		if j.Entry.Kind == lever.CustomStatus {
 			sl.registry, sl.served = health.Healthy, true
 			w.learnPassed(s, j.slot)
+		}
+		if j.Entry.Kind == lever.Quarantine && s.owned.speaks { // asked again: it must not have stopped meanwhile (rule 15)
+			sl.restored = w.now
+			w.ask(s, j.slot)
 		}
 		sl.memo = policy.Memo{Standing: standing, Reason: j.why, Since: w.now}
 	case lever.Gone:
@@ -220,6 +227,7 @@ func (w *Warden) yielded(s *service, sl *slot) {
 	sl.registered, sl.asked = true, false
 	if i, ok := s.byID[sl.inst]; ok {
 		w.states[i] = health.Restart(w.states[i])
+		w.reconsider(i)
 	}
 }
 
@@ -269,11 +277,12 @@ func (w *Warden) endedRelease(s *service, sl *slot, j *job) {
 		sl.memo = policy.Memo{Standing: policy.In, Since: w.now}
 		if i, ok := s.byID[sl.inst]; ok {
 			w.states[i] = health.Restart(w.states[i])
+			w.reconsider(i)
 		}
 	case j.End == lever.Yielded:
 		w.yielded(s, sl)
 	case j.End == lever.Gone:
-		if sl.memo.Standing == policy.Out {
+		if sl.memo.Standing == policy.Out && j.why != policy.OwnerGone {
 			s.ghosts = append(s.ghosts, w.now.Add(ghostFor))
 		}
 		if i, ok := s.byID[sl.inst]; ok && !sl.registered {

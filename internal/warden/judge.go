@@ -61,6 +61,12 @@ func (w *Warden) propose(s *service) []policy.Proposal {
 		s.drill = policy.DrillDone // observe: nothing to prove, nothing is written
 		w.mark(s)
 	}
+	if plan.Shared != 0 {
+		w.share(s, plan.Shared)
+	}
+	for _, k := range plan.Ask {
+		w.ask(s, s.members[k])
+	}
 	return plan.Proposals
 }
 
@@ -109,12 +115,17 @@ func (w *Warden) view(s *service) policy.ServiceView {
 	for _, i := range s.members {
 		w.scratch = append(w.scratch, w.member(s, i))
 	}
-	return policy.ServiceView{
+	v := policy.ServiceView{
 		Index: s.index, Members: w.scratch, Config: s.cfg.Policy,
 		Fall: s.cfg.Check.Fall, Interval: s.cfg.Check.Interval, Grace: s.cfg.Check.Grace,
-		Quarantine: s.lever == lever.Quarantine, Blocked: s.blocked, Ghosts: len(s.ghosts),
+		Quarantine: s.lever == lever.Quarantine, Blocked: s.lacks(), Ghosts: len(s.ghosts),
 		Listed: s.listed != 0 && !s.hollow, Stale: s.stale, Armed: s.armed, Drill: s.drill,
+		Owned: s.owned.speaks, Desired: s.owned.desired, Deploying: s.owned.deploying, OwnerWrites: s.owned.writes, BadElsewhere: w.badElsewhere(s),
 	}
+	if s.needs != nil {
+		v.SharedLately = s.needs.latched()
+	}
+	return v
 }
 
 func (w *Warden) member(s *service, i int) policy.Member {
@@ -122,39 +133,45 @@ func (w *Warden) member(s *service, i int) policy.Member {
 	verdict := quorum.Tally(w.votes(i), w.cfg.Quorum, w.now)
 	w.recent(sl)
 	m := policy.Member{
-		Target: w.handle(i), Tie: sl.hash,
-		Verdict: verdict.Status, Last: st.Last, Cause: st.Cause,
+		Target: w.handle(i), Zone: int(w.zones.of[i]), Tie: sl.hash,
+		Status: st.Status, Verdict: verdict.Status, Vouched: w.vouched(i), Last: st.Last, Cause: st.Cause,
 		Fails: int(st.Fails), FailSince: st.FailSince, Passes: int(st.Passes), PassSince: st.PassSince,
 		LastAt: st.LastAt, LastTwo: st.Passes >= 2 && st.Last == health.Pass,
-		Probes: int(st.Probes), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
+		Probes: int(st.Probes), Ready: st.Ready, Degraded: st.Degraded, Level: st.Level(), Ever: st.Ever, New: sl.isNew, FirstSeen: sl.first,
 		Registry: sl.registry, Other: sl.other || s.found.OtherAccount,
 		Asked: sl.asked, NotUntil: sl.notUntil, Yield: sl.yield, Contended: sl.contend,
 		Removed: len(sl.removals), Memo: sl.memo,
 	}
+	m.Draining = st.Phase == health.Draining
+	m.Drained = w.drainOf(s.found.Service.ID, sl.inst) != nil
 	if n := len(sl.removals); n > 0 {
 		m.LastRemoved = sl.removals[n-1]
 	}
 	if e := sl.entry; e != nil && e.IsOut() {
 		m.Ours, m.OutFor, m.OutSince, m.HeldOut = true, e.Reason, sl.outAt, e.Waiting
+	} else if sl.memo.Shadow {
+		m.OutFor = sl.outFor
 	}
+	w.judged(sl, &m)
+	w.reporting(s, i, &m)
 	if j := sl.job; j != nil {
 		m.Removing = j.Goal == lever.ToOut
 		m.Returning = j.Goal == lever.ToIn
 		m.Busy = !m.Removing && !m.Returning
 		m.Pending = j.Pending()
 		m.HeldOut = m.HeldOut || j.Entry.Waiting
+		if m.Removing {
+			m.OutFor = j.Entry.Reason
+		}
 	}
+	// Out for failing now and then, it is well once a whole window says so.
+	m.Gray = st.Gray || m.OutFor == policy.Gray && !m.Removing && int(st.Window) < s.cfg.Check.Gray.Of
 	down := sl.registry == health.Unhealthy && sl.registered && !m.Ours && !m.Removing
 	if down && s.lever == lever.CustomStatus {
 		m.InitDown = sl.initDown() || sl.memo.Standing == policy.Waiting && !m.Memo.Shadow
 		m.Foreign = !m.InitDown && !m.Returning
 	}
 	return m
-}
-
-// votes are the votes on a target: this process is the only vantage.
-func (w *Warden) votes(i int) []quorum.Vote {
-	return []quorum.Vote{{Vantage: w.cfg.Vantage, Status: w.states[i].Status, At: w.states[i].LastAt}}
 }
 
 // decide carries out a decision, and records it where it is news.
@@ -197,7 +214,7 @@ func (w *Warden) withheld(s *service, i int, d policy.Decision) {
 		}
 		sl.memo.Reason = d.Why
 	}
-	if sl.said == d.Why {
+	if sl.said == d.Why || d.Why == policy.AskingOwner { // it is answered in a moment
 		return
 	}
 	sl.said = d.Why
@@ -216,7 +233,7 @@ func (w *Warden) remove(s *service, i int, d policy.Decision) {
 	sl.memo = policy.Memo{Standing: standing, Reason: d.Why, Since: w.now, Shadow: !w.acts(s)}
 	w.mark(s)
 	if !w.acts(s) {
-		sl.outAt = w.now
+		sl.outAt, sl.outFor = w.now, d.Why
 		return
 	}
 	e := lever.Entry{Kind: s.lever}
@@ -252,4 +269,7 @@ func (w *Warden) bring(s *service, i int, d policy.Decision) {
 		e = *sl.entry
 	}
 	w.begin(s, i, lever.ToIn, e, d.Why)
+	if j := sl.job; j != nil {
+		j.Job = j.Job.Within(d.ProvenUntil)
+	}
 }

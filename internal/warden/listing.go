@@ -155,7 +155,8 @@ func (w *Warden) instanceFound(s *service, f InstanceFound, started health.Insta
 	sl.moved = sl.inc != inc
 	w.overtaken(s, i, f, inc, started)
 	if sl.entry == nil {
-		sl.attrs, sl.zone = f.Attributes, f.Attributes.Get(health.AttrZone)
+		sl.attrs = f.Attributes
+		w.setZone(i)
 	}
 	if !sl.registered || sl.registry != f.Status || sl.other != f.OtherAccount {
 		w.flipped(s, sl, f.Status)
@@ -213,9 +214,9 @@ const (
 
 // flipped notices a status that another listing showed otherwise. While a write
 // of ours is open, or so young that a listing may lag behind it, the change may
-// be our own.
+// be our own; to a standby it may be the leader's.
 func (w *Warden) flipped(s *service, sl *slot, to health.Status) {
-	changed := s.lever == lever.CustomStatus && sl.registry != health.Unknown && to != health.Unknown && to != sl.registry
+	changed := w.loaded && s.lever == lever.CustomStatus && sl.registry != health.Unknown && to != health.Unknown && to != sl.registry
 	open := sl.job != nil || sl.entry != nil
 	young := sl.outAt != 0 && w.now < sl.outAt.Add(contendWithin) && len(sl.flips) == 0
 	if changed && !open && !young {
@@ -246,6 +247,9 @@ func (w *Warden) instanceAbsent(s *service, i int, started health.Instant) {
 		}
 		if sl.memo.Standing == policy.Out {
 			s.ghosts = append(s.ghosts, w.now.Add(ghostFor))
+		}
+		if sl.memo.Standing.IsOut() && sl.memo.Shadow { // whoever reports what would have been wants to know
+			w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Moot, Detail: "it left the registry by itself"})
 		}
 		w.leave(s, i)
 		w.dropSlot(s, i)

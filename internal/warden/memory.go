@@ -2,13 +2,14 @@ package warden
 
 // Memory is what a process learns that the next one should know: that an
 // incarnation passed a check, that a check is proven for a service, how often
-// an instance was removed lately, and a freeze. The zero Memory knows nothing,
+// an instance was removed lately, a freeze and drains. The zero Memory knows nothing,
 // which is always safe. In a Learn effect it is a difference, keyed by the
 // members named Service and Instance.
 type Memory struct {
 	Passed   []Passed
 	Armed    []Armed
 	Removals []Removal
+	Drains   []DrainUntil
 	Freeze   *FreezeUntil // in a difference: nil is "as before"
 }
 
@@ -32,6 +33,14 @@ type Armed struct {
 type Removal struct {
 	Service, Instance string
 	Walls             []int64 // Unix nanoseconds
+}
+
+// DrainUntil is a drain that survives a restart. Until 0 forgets it.
+type DrainUntil struct {
+	Service, Instance string
+	Until             int64 // wall, Unix nanoseconds
+	By                string
+	Note              string
 }
 
 // FreezeUntil is a freeze that survives a restart. Until 0 is no freeze.

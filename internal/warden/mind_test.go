@@ -30,8 +30,13 @@ type mind struct {
 	answer  bool        // answer calls at once
 	learnt  []warden.Memory
 	version int64
-	absent  map[string]bool // deregistered instances
-	trace   uint64          // hash of all effects
+	absent  map[string]bool              // deregistered instances
+	status  map[string]health.Status     // as first listed, or written since
+	attrs   map[string]health.Attributes // as listed
+	trace   uint64                       // hash of all effects
+	casts   []warden.Cast                // not sent yet
+	asks    []warden.AskVotes
+	looks   []health.Handle // rescheduled
 }
 
 // testConfig enforces custom statuses and quarantine, with short times.
@@ -58,7 +63,8 @@ func testConfig() warden.Config {
 
 func newMind(t testing.TB, cfg warden.Config) *mind {
 	m := &mind{t: t, w: warden.New(), now: health.Instant(time.Second), cfg: cfg,
-		targets: make(map[string]health.Target), answer: true, absent: make(map[string]bool)}
+		targets: make(map[string]health.Target), answer: true,
+		absent: make(map[string]bool), status: make(map[string]health.Status), attrs: make(map[string]health.Attributes)}
 	m.tell(warden.Clock{Wall: wall}, warden.Configured{Config: cfg})
 	return m
 }
@@ -102,6 +108,12 @@ func instance(id, addr string) warden.InstanceFound {
 }
 
 func (m *mind) listing(service string, is ...warden.InstanceFound) warden.InstancesListed {
+	for _, f := range is {
+		m.attrs[f.ID] = f.Attributes
+		if _, ok := m.status[f.ID]; !ok {
+			m.status[f.ID] = f.Status
+		}
+	}
 	return warden.InstancesListed{Service: "srv-" + service, Instances: is, Complete: true, Started: m.now}
 }
 
@@ -125,6 +137,12 @@ func (m *mind) tell(events ...warden.Event) {
 			m.records = append(m.records, e)
 		case warden.Learn:
 			m.learnt = append(m.learnt, e.Memory)
+		case warden.Cast:
+			m.casts = append(m.casts, e)
+		case warden.AskVotes:
+			m.asks = append(m.asks, e)
+		case warden.Reschedule:
+			m.looks = append(m.looks, e.Target)
 		case warden.Do:
 			m.calls = append(m.calls, e.Call)
 			m.pending = append(m.pending, e)
@@ -140,13 +158,17 @@ func (m *mind) tell(events ...warden.Event) {
 
 func (m *mind) result(c lever.Call) lever.Result {
 	r := lever.Result{Op: c.Op, Entry: c.Entry, Found: !m.absent[c.Instance], Status: health.Healthy, OperationStatus: lever.OperationSuccess}
+	if s, ok := m.status[c.Instance]; ok && c.Op == lever.ReadStatus {
+		r.Status = s
+	}
 	switch c.Op {
+	case lever.SetStatus:
+		m.status[c.Instance] = c.Status
 	case lever.PutEntry, lever.UpdateEntry:
 		m.version++
 		r.Entry.Version = m.version
 	case lever.ReadInstance:
-		x := m.targets[c.Instance]
-		r.Attributes = instance(c.Instance, x.Addr.String()).Attributes
+		r.Attributes = m.attrs[c.Instance]
 	case lever.Register, lever.Deregister:
 		m.absent[c.Instance] = c.Op == lever.Deregister
 		r.Operation = "op"
@@ -171,23 +193,31 @@ func (m *mind) seen(id string, o health.Outcome, c health.Cause) health.Observat
 // others pass.
 func (m *mind) probe(n int, refused ...string) {
 	m.t.Helper()
+	for range n {
+		m.round(func(id string) (health.Outcome, health.Cause) {
+			if slices.Contains(refused, id) {
+				return health.Fail, health.Refused
+			}
+			return health.Pass, health.NoCause
+		})
+	}
+}
+
+// round is one probe of each target, with what it finds, and a second.
+func (m *mind) round(finds func(id string) (health.Outcome, health.Cause)) {
+	m.t.Helper()
 	ids := make([]string, 0, len(m.targets))
 	for id := range m.targets {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	for range n {
-		var batch warden.Observed
-		for _, id := range ids {
-			if slices.Contains(refused, id) {
-				batch.Observations = append(batch.Observations, m.seen(id, health.Fail, health.Refused))
-			} else {
-				batch.Observations = append(batch.Observations, m.seen(id, health.Pass, health.NoCause))
-			}
-		}
-		m.tell(batch)
-		m.pass(time.Second)
+	var batch warden.Observed
+	for _, id := range ids {
+		outcome, cause := finds(id)
+		batch.Observations = append(batch.Observations, m.seen(id, outcome, cause))
 	}
+	m.tell(batch)
+	m.pass(time.Second)
 }
 
 // decided are the admitted decisions of an action.

@@ -1,6 +1,8 @@
 package warden
 
 import (
+	"fmt"
+
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
 )
@@ -14,30 +16,55 @@ func (w *Warden) observe(o health.Observation) {
 	sl, st := &w.slots[i], &w.states[i]
 	s := w.services[sl.svc]
 	check := &s.cfg.Check
-	o = o.WithPath(st.Ever, w.paths.proven(sl.inc.Addr, o.Target, proofSince(st, check, o)))
+	if o.Startup && st.Ready {
+		return // it was under way when that was over
+	}
+	o = o.WithPath(st.Ready, w.paths.proven(sl.inc.Addr, o.Target, proofSince(st, check, o)))
 	if o.Outcome == health.Pass {
 		w.paths.passed(sl.inc.Addr, o.Target, o.End)
 	}
 	before := *st
 	var moved health.Transition
 	*st, moved = health.Step(before, *check, o)
+	sl.parts = o.Parts
 	if o.Outcome != before.Last || o.Cause != before.Cause {
 		sl.detail = o.Detail
 	}
+	if b := o.Identity.Boot; b != "" && b != sl.boot {
+		sl.boot, sl.bootAt = b, o.End
+		w.pages.touch(s.index)
+	}
 	w.countFailing(i, before, o)
+	w.reconsider(i)
+	if len(o.Dependencies) > 0 || sl.lists {
+		w.depends(s, i, &o)
+	}
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}
 	if health.Hastened(*st) {
 		w.emit(Reschedule{Target: o.Target, At: health.NextDue(*st, *check, o)})
 	}
+	if o.Startup && st.Ready {
+		if sl.isNew {
+			w.recordSlot(s, sl, Record{Kind: FleetRecord, Detail: "passed its startup check; from now on its check is asked"})
+		}
+		w.watch(s, i)
+	}
+	if st.Degraded != before.Degraded {
+		w.recordSlot(s, sl, Record{Kind: FleetRecord, Reason: policy.Slow, Admitted: !st.Degraded, Detail: slowly(*st)})
+	}
 	if moved == health.Changed {
-		w.recordSlot(s, sl, Record{
+		r := Record{
 			Kind: TransitionRecord, From: before.Status, To: st.Status,
 			Cause: o.Cause, Fails: int(st.Fails), Fall: check.Fall, Detail: o.Detail,
-		})
+		}
+		if st.Status == health.Unhealthy && r.Fails < r.Fall {
+			r.Reason, r.Detail = policy.Gray, nowAndThen(*st, check.Gray)
+		}
+		w.recordSlot(s, sl, r)
 	}
-	if moved != health.Unchanged || st.Fails > 0 || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
+	if moved != health.Unchanged || st.Fails > 0 || st.Gray || st.Degraded || sl.memo.Standing != policy.In || sl.job != nil || sl.entry != nil || s.pastLine {
 		w.mark(s)
 	}
 }
@@ -60,10 +87,24 @@ func (w *Warden) countFailing(i int, before health.State, o health.Observation) 
 	case health.Pass:
 		w.setFailing(i, false)
 	case health.Fail:
-		if !w.slots[i].failing && before.Ever {
-			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc})
+		if !w.slots[i].failing && before.Ever && !o.Draining && before.Phase != health.Draining {
+			w.onsets = append(w.onsets, policy.Onset{At: w.now, Host: w.slots[i].inc.Addr, Service: w.slots[i].svc, Zone: int(w.zones.of[i])})
 			w.onset = true
 		}
 		w.setFailing(i, true)
 	}
+}
+
+// nowAndThen says how often a gray target fails.
+func nowAndThen(s health.State, g health.Gray) string {
+	return fmt.Sprintf("%d of its latest %d probes failed", s.Failures(g.Of), min(int(s.Window), g.Of))
+}
+
+// slowly says how long a target takes to pass.
+func slowly(s health.State) string {
+	word := "quick again"
+	if s.Degraded {
+		word = "degraded"
+	}
+	return fmt.Sprintf("%s: it passes in about %s, usually in %s", word, s.Level(), s.Base())
 }

@@ -37,8 +37,8 @@ func (w *Warden) Snapshot(now health.Instant) *Snapshot {
 	if w.frozen.until > now {
 		out.Frozen, out.FrozenBy = w.wall(w.frozen.until), w.frozen.by
 	}
-	if w.doubted > now {
-		out.Doubt = w.doubt
+	if w.outlook.DoubtUntil > now {
+		out.Doubt = w.outlook.Doubt
 	}
 	oldest := health.Never
 	for i, s := range w.services {
@@ -78,6 +78,7 @@ func (t *Totals) add(u Totals) {
 	t.Foreign += u.Foreign
 	t.Quarantined += u.Quarantined
 	t.Jobs += u.Jobs
+	t.Flagged += u.Flagged
 }
 
 // draw makes the page of one service.
@@ -85,7 +86,7 @@ func (w *Warden) draw(s *service) *ServicePage {
 	v := w.view(s)
 	c := policy.Count(&v)
 	p := &ServicePage{
-		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.blocked,
+		Service: s.found.Service, Mode: s.cfg.Policy.Mode, Lever: s.lever, NoLever: s.lacks(),
 		HealthCheck: s.found.HealthCheck, Check: CheckLine(s.cfg.Check), CheckArmed: s.armed,
 		Listed: w.wall(s.listed), Gates: w.serviceGates(s), N: c.N, OutCount: c.Out,
 		Ever: c.Ever, PastLine: c.PastLine, Instances: make([]InstanceLine, 0, len(s.members)),
@@ -116,6 +117,7 @@ func (t *Totals) count(l InstanceLine, m *policy.Member, sl *slot) {
 	add(&t.Foreign, m.Foreign)
 	add(&t.Quarantined, sl.entry != nil && sl.entry.IsOut() && sl.entry.Kind == lever.Quarantine)
 	add(&t.Jobs, sl.job != nil)
+	add(&t.Flagged, l.Flags != 0)
 }
 
 // serviceGates are the gates of one service alone.
@@ -125,7 +127,10 @@ func (w *Warden) serviceGates(s *service) (out []policy.Reason) {
 			out = append(out, r)
 		}
 	}
-	gate(s.blocked != policy.NoReason, s.blocked)
+	gate(s.lacks() != policy.NoReason, s.lacks())
+	gate(s.owned.writes, policy.OwnerWrites)
+	gate(s.owned.deploying, policy.Deploying)
+	gate(s.needs != nil && s.needs.latched() != 0, policy.SharedDependency)
 	gate(s.listed == 0 || s.hollow && len(s.members) > 0, policy.Unsynced)
 	gate(s.stale, policy.Stale)
 	gate(w.now < w.warmSince.Add(s.cfg.Policy.WarmUp), policy.WarmUp)
@@ -141,23 +146,17 @@ func (w *Warden) line(i int) InstanceLine {
 		ID: sl.inst, Addr: addrText(sl.inc), Registered: sl.registered, Registry: sl.registry,
 		Status: st.Status, Phase: st.Phase, Outcome: st.Last, Cause: st.Cause,
 		Standing: sl.memo.Standing, Reason: sl.memo.Reason, Shadow: sl.memo.Shadow, Since: w.wall(sl.memo.Since),
+		Flags: flags(sl, st),
 	}
 }
 
 // CheckLine is a check in one line: what is asked, and when it counts.
 func CheckLine(c health.Check) string {
 	var b strings.Builder
-	b.WriteString(c.Probe.Protocol.String())
-	if c.Probe.Protocol != health.TCP {
-		path := c.Probe.Path
-		if path == "" {
-			path = "/"
-		}
-		b.WriteString(" " + path)
+	if c.Startup != nil {
+		b.WriteString("until it started " + c.Startup.String() + ", then ")
 	}
-	if c.Probe.Port != 0 {
-		fmt.Fprintf(&b, " :%d", c.Probe.Port)
-	}
+	b.WriteString(c.Probe.String())
 	fmt.Fprintf(&b, " every %s, timeout %s, fall %d (confirm %s), rise %d", c.Interval, c.Timeout, c.Fall, c.Confirm, c.Rise)
 	return b.String()
 }

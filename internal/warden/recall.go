@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
+	"github.com/mapwarden/mapwarden/internal/policy"
 )
 
 // memory is what earlier processes learnt, by service id and instance id. Its
@@ -64,7 +65,7 @@ func (w *Warden) recall(s *service, i int) {
 	sl := &w.slots[i]
 	key := [2]string{s.found.Service.ID, sl.inst}
 	if p, ok := w.known.passed[key]; ok && p.Incarnation == sl.hash && p.Probe == s.probe {
-		w.states[i].Ever, sl.served = true, true
+		w.states[i].Ever, w.states[i].Ready, sl.served = true, true, true
 		w.states[i].Phase = health.Steady
 	}
 	sl.removals = nil
@@ -76,8 +77,8 @@ func (w *Warden) recall(s *service, i int) {
 // recallEntry: what was removed for failing, or was restored, has passed once:
 // it could not have been removed otherwise.
 func (w *Warden) recallEntry(i int) {
-	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting || e.Restored) {
-		w.states[i].Ever, w.states[i].Phase = true, health.Steady
+	if e := w.slots[i].entry; e != nil && (e.IsOut() && !e.Waiting && !policy.ByOwner(e.Reason) || e.Restored) {
+		w.states[i].Ever, w.states[i].Ready, w.states[i].Phase = true, true, health.Steady
 		w.slots[i].served = true
 	}
 }
@@ -94,13 +95,13 @@ func (w *Warden) recallArmed(s *service) {
 func (w *Warden) learnArmed(s *service) {
 	a := Armed{Service: s.found.Service.ID, Probe: s.probe, Since: w.wall(s.armedAt), Proven: s.armed}
 	w.known.tried[a.Service] = tried{probe: s.probe, since: s.armedAt, proven: s.armed}
-	w.emit(Learn{Memory{Armed: []Armed{a}}})
+	w.learn(Memory{Armed: []Armed{a}})
 }
 
 func (w *Warden) learnPassed(s *service, i int) {
 	p := Passed{Service: s.found.Service.ID, Instance: w.slots[i].inst, Incarnation: w.slots[i].hash, Probe: s.probe}
 	w.known.passed[[2]string{p.Service, p.Instance}] = p
-	w.emit(Learn{Memory{Passed: []Passed{p}}})
+	w.learn(Memory{Passed: []Passed{p}})
 }
 
 // leave remembers an instance that a listing lacks.
@@ -135,10 +136,10 @@ func (w *Warden) keepLeavers() {
 		delete(w.known.removals, d.key)
 		if _, ok := w.known.passed[d.key]; ok {
 			delete(w.known.passed, d.key)
-			w.emit(Learn{Memory{
+			w.learn(Memory{
 				Passed:   []Passed{{Service: d.key[0], Instance: d.key[1]}},
 				Removals: []Removal{{Service: d.key[0], Instance: d.key[1]}},
-			}})
+			})
 		}
 	}
 }
@@ -161,5 +162,5 @@ func (w *Warden) countRemoval(s *service, sl *slot) {
 		r.Walls = append(r.Walls, w.wall(at))
 	}
 	w.known.removals[[2]string{r.Service, r.Instance}] = r.Walls
-	w.emit(Learn{Memory{Removals: []Removal{r}}})
+	w.learn(Memory{Removals: []Removal{r}})
 }

@@ -39,6 +39,7 @@ type Totals struct {
 	Foreign       int // UNHEALTHY in the registry, and not our doing
 	Quarantined   int // entries whose instance is off the registry
 	Jobs          int // procedures under way
+	Flagged       int // gray, flapping, draining or degraded, whatever they stand for
 }
 
 // ServicePage is one service in a Snapshot.
@@ -74,6 +75,7 @@ type InstanceLine struct {
 	Reason     policy.Reason // of the standing, or why a removal is withheld
 	Shadow     bool          // mode observe: the standing is what would be
 	Since      int64         // wall: when the standing began
+	Flags      Flags         // what else is worth knowing
 }
 
 // Explanation says for one instance why it is in or out.
@@ -90,22 +92,33 @@ type Explanation struct {
 	Rise        int
 	EverPassed  bool
 	Recent      []health.Outcome // newest first
+	Slowly      string           // how long it takes, where it is degraded
+	NowAndThen  string           // how often it fails, where it is gray
+	Parts       []health.Part    // of its latest probe, where the check has several
+	Boot        string           // the target's own boot id, where it names one …
+	BootSince   int64            // … wall: when it was first heard
 	LastDetail  string           // of the latest outcome that differed from the one before
 	LastProbe   int64            // wall
 	Verdict     health.Status
 	Votes       []ExplainedVote
-	Rules       []ExplainedRule // all rules, in order, with what each says now
-	Entry       *lever.Entry    // the open journal entry, if any
+	Rules       []ExplainedRule     // all rules, in order, with what each says now
+	Entry       *lever.Entry        // the open journal entry, if any
+	Owner       health.EvidenceKind // what its owner says …
+	OwnerSource string              // … and which: of several, the worst
 	Attributes  health.Attributes
 	N, OutCount int
 	Passing     int
 	Ever        int
 }
 
-// ExplainedVote is one vantage's vote.
+// ExplainedVote is one vantage's vote, our own first.
 type ExplainedVote struct {
 	Checker, Zone string
 	Status        health.Status
+	Last          health.Outcome // its latest observation
+	Cause         health.Cause
+	Abstains      bool // it doubts itself: its accusations do not count
+	Heard         bool // lately and completely: otherwise it has no vote
 }
 
 // ExplainedRule is what one rule says of removing the instance now.

@@ -38,6 +38,13 @@ type service struct {
 	drillUntil health.Instant // DrillBad ends here
 	ghosts     []health.Instant
 
+	needs *needs // what its instances say of what they need; nil: nothing ever
+
+	owners []owner        // what each source says of it
+	heard  health.Instant // the latest word of an owner, on it or an instance of it
+	owned  ownership      // as last looked at
+	lapse  health.Instant // when the next word on an instance may lapse
+
 	counts policy.Counts
 	wake   health.Instant
 	dirty  bool
@@ -61,12 +68,16 @@ type slot struct {
 	served     bool // was not UNHEALTHY at some time, as far as anybody remembers
 	isNew      bool
 	first      health.Instant // first seen
+	boot       string         // the target's own boot id, "" where it names none …
+	bootAt     health.Instant // … and when it was first heard
 	detail     string         // of the latest outcome that differed from the one before
+	parts      []health.Part  // of the latest outcome, where the check has several
 	failing    bool           // counted in Warden.failing
 
 	entry    *lever.Entry // open journal entry, as last stored
 	job      *job
 	outAt    health.Instant // since when it is out because of us, on our clock
+	outFor   policy.Reason  // mode observe: why it would be out
 	seenOut  int            // complete listings in a row that show it though it is out
 	moved    bool           // the latest listing shows another incarnation
 	gone     int            // complete listings in a row that lack it though it is back
@@ -79,6 +90,14 @@ type slot struct {
 	yield    health.Instant
 	contend  health.Instant
 	flips    []health.Instant // status changes that are not ours
+
+	lists    bool                // its latest observation listed what it needs
+	bad      uint64              // what it called bad, by place in the service
+	words    []word              // what each owner says
+	told     health.EvidenceKind // the word that was recorded last
+	askedAt  health.Instant      // when its owner was asked last
+	restored health.Instant      // when we registered it again
+	stuck    bool                // that it is out for long was recorded
 }
 
 // initDown reports whether it was registered with AWS_INIT_HEALTH_STATUS=
@@ -110,13 +129,15 @@ func (w *Warden) addSlot(s *service, inst string, attrs health.Attributes, inc h
 	}
 	w.slots[i] = slot{
 		used: true, gen: w.slots[i].gen + 1, svc: s.index, inst: inst, inc: inc, hash: inc.Hash(),
-		attrs: attrs, zone: attrs.Get(health.AttrZone), first: w.now,
+		attrs: attrs, first: w.now,
 	}
+	w.setZone(i)
 	w.states[i] = health.State{}
 	at, _ := w.search(s, inst)
 	s.members = slices.Insert(s.members, at, i)
 	s.byID[inst] = i
 	w.recall(s, i)
+	w.greet(s, i)
 	return i
 }
 
@@ -131,6 +152,11 @@ func (w *Warden) dropSlot(s *service, i int) {
 	sl := &w.slots[i]
 	w.unwatch(i)
 	w.setFailing(i, false)
+	w.takeBack(i)
+	w.part(s, i)
+	if sl.bad != 0 {
+		w.setBad(s, i, 0)
+	}
 	if at, ok := w.search(s, sl.inst); ok {
 		s.members = slices.Delete(s.members, at, at+1)
 	}
@@ -178,7 +204,7 @@ func (w *Warden) service(found ServiceFound) *service {
 	if index == len(w.services) {
 		w.services = append(w.services, nil)
 	}
-	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never}
+	s := &service{index: index, found: found, byID: make(map[string]int), wake: health.Never, lapse: health.Never}
 	w.services[index] = s
 	w.byID[found.Service.ID] = index
 	w.settle(s)
@@ -221,18 +247,34 @@ func (w *Warden) dropService(s *service) {
 	w.pages.drop(s.index)
 }
 
+// phase spreads first probes over an interval. Several vantages look at a target
+// at different moments: the first of them to see a failure makes the others look.
+func (w *Warden) phase(sl *slot) uint64 {
+	if !w.several() {
+		return sl.hash
+	}
+	return sl.hash ^ health.Incarnation{Instance: w.cfg.Vantage.Checker}.Hash()
+}
+
 // watch starts probing a slot, or renews its check. In mode off nothing is
 // probed, and what was seen before says nothing of now.
 func (w *Warden) watch(s *service, i int) {
 	if s.cfg.Policy.Mode == policy.ModeOff {
 		w.unwatch(i)
 		w.setFailing(i, false)
+		w.depends(s, i, &health.Observation{})
 		w.states[i] = health.Unseen(w.states[i])
+		w.reconsider(i)
 		return
 	}
 	sl := &w.slots[i]
 	check := s.cfg.Check
-	first := health.FirstDue(w.now, check.Interval, sl.hash)
+	startup := check.Startup != nil && !w.states[i].Ready
+	if startup {
+		check.Probe = *check.Startup
+	}
+	phase := w.phase(sl)
+	first := health.FirstDue(w.now, check.Interval, phase)
 	if !sl.watched {
 		sl.watched = true
 		w.targets++
@@ -243,7 +285,7 @@ func (w *Warden) watch(s *service, i int) {
 	}
 	w.emit(Watch{First: first, Target: health.Target{
 		Handle: w.handle(i), Service: s.found.Service, Instance: sl.inst,
-		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Phase: sl.hash,
+		Addr: sl.inc.Addr, Port: port, Zone: sl.zone, Check: check, Startup: startup, Phase: phase,
 	}})
 }
 

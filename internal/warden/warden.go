@@ -14,6 +14,7 @@ import (
 
 	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
+	"github.com/mapwarden/mapwarden/internal/quorum"
 )
 
 // housekeeping is how often what changes by time alone is looked at.
@@ -43,6 +44,7 @@ type Warden struct {
 	lastJob uint64
 	serial  uint64 // of journal entries in this process
 
+	badIn   map[string]int // in how many services a dependency is called bad; looked up only
 	paths   paths
 	onsets  []policy.Onset
 	onset   bool // onsets were added since the latest assess
@@ -53,13 +55,22 @@ type Warden struct {
 	warmSince health.Instant
 	doubt     health.Doubt
 	doubted   health.Instant // until
+	massUntil health.Instant
 	frozen    freeze
 	thaw      thaw
+	drains    []drain
 	retiring  bool
 	retired   bool
 	stopping  bool
 
 	known memory // what earlier processes learnt
+
+	peers      []*peer // other vantages, by name
+	cast       casting
+	tally      []quorum.Vote
+	zones      zones
+	looks      int // at once, until looksUntil
+	looksUntil health.Instant
 
 	dirty    []int // services to judge
 	nextKeep health.Instant
@@ -77,6 +88,7 @@ func New() *Warden {
 	return &Warden{
 		byID:    make(map[string]int),
 		outside: make(map[string]bool),
+		badIn:   make(map[string]int),
 		paths:   make(paths),
 		known:   newMemory(),
 	}
@@ -98,6 +110,7 @@ func (w *Warden) Handle(now health.Instant, events []Event) []Effect {
 		w.assess()
 	}
 	w.judge()
+	w.castVotes()
 	w.askWake()
 	return w.effects
 }
@@ -119,6 +132,14 @@ func (w *Warden) take(e Event) {
 		for i := range e.Observations {
 			w.observe(e.Observations[i])
 		}
+	case Voted:
+		w.voted(e)
+	case VotesAsked:
+		w.cast.full = true
+	case Evidenced:
+		w.evidenced(e)
+	case ServiceOwned:
+		w.serviceOwned(e)
 	case Doubted:
 		w.doubtSelf(e.Doubt)
 	case Called:
@@ -131,6 +152,10 @@ func (w *Warden) take(e Event) {
 		w.release(e)
 	case RestoreAsked:
 		w.restoreAsked(e)
+	case Drain:
+		w.drainAsked(e)
+	case Undrain:
+		w.undrainAsked(e)
 	case Retire:
 		w.retire(e)
 	case Stopping:

@@ -42,7 +42,8 @@ type Totals struct {
 	Kept          int `json:"kept"`
 	Foreign       int `json:"foreign_out"` // UNHEALTHY in the registry, and not our doing
 	Quarantined   int `json:"quarantined"`
-	Jobs          int `json:"jobs"` // procedures under way
+	Jobs          int `json:"jobs"`    // procedures under way
+	Flagged       int `json:"flagged"` // gray, flapping, draining or degraded
 }
 
 // Service is one service.
@@ -82,7 +83,8 @@ type Instance struct {
 	Reason     policy.Reason `json:"reason,omitempty"`
 	Shadow     bool          `json:"shadow"` // mode observe: the standing is what would be
 	Since      *time.Time    `json:"since,omitempty"`
-	Problem    bool          `json:"problem"` // worth a look: it does not simply pass and serve
+	Flags      []string      `json:"flags,omitempty"` // what else is worth knowing
+	Problem    bool          `json:"problem"`         // worth a look: it does not simply pass and serve
 }
 
 // Services answers GET /api/v1/services.
@@ -111,7 +113,9 @@ type Explanation struct {
 	Passes     int               `json:"passes"` // in a row
 	Rise       int               `json:"rise"`
 	EverPassed bool              `json:"ever_passed"`
-	Recent     []string          `json:"recent"` // outcomes, newest first
+	Recent     []string          `json:"recent"`         // outcomes, newest first
+	Boot       string            `json:"boot,omitempty"` // the target's own boot id …
+	BootSince  *time.Time        `json:"boot_since,omitempty"`
 	LastDetail string            `json:"last_detail,omitempty"`
 	LastProbe  *time.Time        `json:"last_probe_at,omitempty"`
 	Verdict    string            `json:"verdict"`
@@ -127,9 +131,13 @@ type Explanation struct {
 
 // Vote is what one vantage says.
 type Vote struct {
-	Checker string `json:"checker"`
-	Zone    string `json:"zone,omitempty"`
-	Status  string `json:"status"`
+	Checker  string `json:"checker"`
+	Zone     string `json:"zone,omitempty"`
+	Status   string `json:"status"`
+	Latest   string `json:"latest"` // outcome of its latest probe …
+	Cause    string `json:"cause,omitempty"`
+	Abstains bool   `json:"abstains"` // it doubts itself: its accusations do not count
+	Heard    bool   `json:"heard"`    // lately and completely; otherwise it has no vote
 }
 
 // Rule is what one safety rule says of removing the instance now.
@@ -190,6 +198,9 @@ type Record struct {
 	Fails  int    `json:"fails,omitempty"`
 	Fall   int    `json:"fall,omitempty"`
 	Detail string `json:"detail,omitempty"`
+
+	Evidence string `json:"evidence,omitempty"`
+	Source   string `json:"source,omitempty"`
 
 	Passing int `json:"passing"`
 	Ever    int `json:"ever"`

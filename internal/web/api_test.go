@@ -103,7 +103,7 @@ func TestAnswersDecode(t *testing.T) {
 	for target, into := range map[string]any{
 		"/api/v1/fleet": &web.Fleet{}, "/api/v1/services": &web.Services{}, "/api/v1/instances": &web.Instances{},
 		"/api/v1/instances/srv-pay/pay-0003/explain": &web.Explanation{}, "/api/v1/history": &web.Records{},
-		"/api/v1/quarantine": &web.Entries{}, "/api/v1/words": &web.Words{}, "/api/v1/nonsense": &web.Error{},
+		"/api/v1/report": &web.Report{}, "/api/v1/quarantine": &web.Entries{}, "/api/v1/words": &web.Words{}, "/api/v1/nonsense": &web.Error{},
 	} {
 		body := ask(h, "GET", target, "").Body.Bytes()
 		d := json.NewDecoder(bytes.NewReader(body))
@@ -163,6 +163,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"GET", "/api/v1/instances/prod.internal/payments/nobody/explain", "", 404, "no instance"},
 		{"GET", "/api/v1/history?since=yesterday", "", 400, "since"},
 		{"GET", "/api/v1/history?since=-2h", "", 400, "since"},
+		{"GET", "/api/v1/report?since=yesterday", "", 400, "since"},
 		{"GET", "/api/v1/history?kind=gossip", "", 400, "kind"},
 		{"GET", "/api/v1/history?limit=x", "", 400, "limit"},
 		{"POST", "/api/v1/fleet", "{}", 405, "GET only"},
@@ -193,7 +194,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	}
 
 	m.err, past.err = errStuck, errStuck
-	for _, target := range []string{"/api/v1/history", "/api/v1/quarantine", "/api/v1/instances/srv-pay/pay-0003/explain"} {
+	for _, target := range []string{"/api/v1/history", "/api/v1/report", "/api/v1/quarantine", "/api/v1/instances/srv-pay/pay-0003/explain"} {
 		if w := ask(h, "GET", target, ""); w.Code != 503 || strings.Contains(w.Body.String(), errStuck.Error()) {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
@@ -415,7 +416,7 @@ func TestPageFiles(t *testing.T) {
 
 func TestWithoutHistoryOrJournal(t *testing.T) {
 	h := web.New(web.Options{Mind: &mind{snap: night()}}).Handler()
-	for _, target := range []string{"/api/v1/history", "/api/v1/quarantine"} {
+	for _, target := range []string{"/api/v1/history", "/api/v1/report", "/api/v1/quarantine"} {
 		if w := ask(h, "GET", target, ""); w.Code != 503 {
 			t.Errorf("%s: %d", target, w.Code)
 		}
@@ -444,13 +445,13 @@ func TestHeadlines(t *testing.T) {
 	unwatched := snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, serial("i", 3)...))
 	unwatched.Totals = warden.Totals{Registered: 3}
 	for want, s := range map[string]*warden.Snapshot{
-		"No instance is probed: the mode is off.":                                                                         unwatched,
-		"All is well: 3 instances in 1 service, every one passes.":                                                        calm,
-		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                       frozen,
-		"No instances are registered in scope.":                                                                           off,
-		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                           snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
-		"The registry has not been read completely yet. Nothing is taken out until it has.":                               {},
-		"9 of 54 instances fail, 3 NOT CHECKED, 2 out, 1 about to leave, 6 kept in by a rule, 1 set UNHEALTHY by others.": night(),
+		"No instance is probed: the mode is off.":                                                                                           unwatched,
+		"All is well: 3 instances in 1 service, every one passes.":                                                                          calm,
+		"3 instances in 1 service, every one passes. But nothing is taken out now.":                                                         frozen,
+		"No instances are registered in scope.":                                                                                             off,
+		"2 of 3 instances pass, 1 NOT CHECKED.":                                                                                             snapshotOf(page("a", "b", "srv-1", warden.NoHealthCheck, blind...)),
+		"The registry has not been read completely yet. Nothing is taken out until it has.":                                                 {},
+		"9 of 54 instances fail, 3 NOT CHECKED, 2 out, 1 about to leave, 6 kept in by a rule, 1 set UNHEALTHY by others, 1 worth watching.": night(),
 	} {
 		w := ask(web.New(web.Options{Mind: &mind{snap: s}}).Handler(), "GET", "/api/v1/fleet", "")
 		var f web.Fleet

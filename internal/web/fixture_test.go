@@ -127,7 +127,7 @@ func page(ns, name, id string, check warden.HealthCheckKind, lines ...warden.Ins
 			&t.Indeterminate: l.Outcome == health.Indeterminate, &t.Leaving: l.Standing == policy.Leaving, &t.Out: l.Standing == policy.Out,
 			&t.Waiting: l.Standing == policy.Waiting, &t.Kept: l.Standing == policy.Kept, &t.Quarantined: !l.Registered,
 			&t.Foreign: l.Standing == policy.In && l.Registry == health.Unhealthy, &p.OutCount: l.Standing.IsOut() || l.Registry == health.Unhealthy,
-			&p.Ever: l.Standing != policy.Waiting,
+			&p.Ever: l.Standing != policy.Waiting, &t.Flagged: l.Flags != 0,
 		} {
 			if is {
 				*n++
@@ -154,6 +154,7 @@ func snapshotOf(pages ...*warden.ServicePage) *warden.Snapshot {
 		t.Foreign += u.Foreign
 		t.Quarantined += u.Quarantined
 		t.Jobs += u.Jobs
+		t.Flagged += u.Flagged
 	}
 	return s
 }
@@ -172,7 +173,8 @@ func night() *warden.Snapshot {
 	payments[3] = warden.InstanceLine{ID: "pay-0003", Addr: "10.8.0.4:8080", Status: health.Unhealthy, Phase: health.Steady,
 		Outcome: health.Fail, Cause: health.Refused, Standing: policy.Out, Reason: policy.Failing, Since: ago(6 * time.Minute)}
 	payments[7] = warden.InstanceLine{ID: "pay-0007", Addr: "10.8.0.8:8080", Registered: true, Status: health.Unhealthy, Phase: health.Steady,
-		Outcome: health.Fail, Cause: health.BadStatus, Standing: policy.Leaving, Reason: policy.Holding, Since: ago(12 * time.Second)}
+		Outcome: health.Fail, Cause: health.BadStatus, Standing: policy.Leaving, Reason: policy.Holding, Since: ago(12 * time.Second),
+		Flags: warden.Gray | warden.Flapping}
 	search := serial("search", 6)
 	for i := range search {
 		search[i].Status, search[i].Outcome, search[i].Cause = health.Unhealthy, health.Fail, health.Timeout
@@ -213,7 +215,7 @@ func told() warden.Explanation {
 		Fails: 76, Fall: 4, Rise: 2, EverPassed: true,
 		Recent:     append(slices.Repeat([]health.Outcome{health.Fail}, 14), health.Indeterminate, health.Fail, health.Pass, health.Pass, health.Pass, health.Pass),
 		LastDetail: "connect 10.8.0.4:8080: connection refused", LastProbe: ago(2 * time.Second), Verdict: health.Unhealthy,
-		Votes: []warden.ExplainedVote{{Checker: "mapwarden-1", Zone: "eu-west-1a", Status: health.Unhealthy}},
+		Votes: []warden.ExplainedVote{{Checker: "mapwarden-1", Zone: "eu-west-1a", Status: health.Unhealthy, Last: health.Fail, Cause: health.Refused, Heard: true}},
 		Rules: []warden.ExplainedRule{
 			{Rule: 1, Reason: policy.Unsynced, Says: "the registry was read completely since the start"},
 			{Rule: 2, Reason: policy.SelfDoubt, Says: "the checker does not doubt itself"},

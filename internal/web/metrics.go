@@ -109,6 +109,7 @@ var (
 	descFrozen      = desc("frozen", "1 while a freeze is in force.")
 	descQuarantined = desc("quarantined", "Instances that are off the registry because of us.")
 	descForeign     = desc("foreign_out", "Instances that somebody else set UNHEALTHY.")
+	descFlagged     = desc("flagged", "Instances that are worth watching, by why.", "flag")
 	descJobs        = desc("jobs", "Procedures under way.")
 )
 
@@ -117,7 +118,7 @@ type fleetCollector struct{ mind Mind }
 
 func (c *fleetCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{descTargets, descStandings, descServices, descWithheld, descGates, descPastLine, descSynced,
-		descStaleness, descAge, descDoubt, descFrozen, descQuarantined, descForeign, descJobs} {
+		descStaleness, descAge, descDoubt, descFrozen, descQuarantined, descForeign, descFlagged, descJobs} {
 		out <- d
 	}
 }
@@ -161,6 +162,7 @@ func (c *fleetCollector) walk(s *warden.Snapshot, gauge func(*prometheus.Desc, f
 	standings := map[policy.Standing]int{}
 	withheld := map[policy.Reason]int{}
 	services := map[kind]int{}
+	flagged := map[warden.Flags]int{}
 	past := 0
 	for _, p := range s.Services {
 		services[kind{p.Mode.String(), p.Lever.String()}]++
@@ -169,6 +171,11 @@ func (c *fleetCollector) walk(s *warden.Snapshot, gauge func(*prometheus.Desc, f
 		}
 		for i := range p.Instances {
 			standings[p.Instances[i].Standing]++
+			for _, f := range warden.EveryFlag() {
+				if p.Instances[i].Flags.Has(f) {
+					flagged[f]++
+				}
+			}
 			if r := withheldBy(p.Instances[i]); r != policy.NoReason {
 				withheld[r]++
 			}
@@ -177,6 +184,9 @@ func (c *fleetCollector) walk(s *warden.Snapshot, gauge func(*prometheus.Desc, f
 	gauge(descPastLine, float64(past))
 	for standing := range standingWords {
 		gauge(descStandings, float64(standings[standing]), standing.String())
+	}
+	for _, f := range warden.EveryFlag() {
+		gauge(descFlagged, float64(flagged[f]), f.Names()[0])
 	}
 	for r, n := range withheld {
 		gauge(descWithheld, float64(n), string(r))

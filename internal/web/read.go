@@ -42,11 +42,14 @@ func (s *Server) api(mux *http.ServeMux) {
 		{"GET", "/instances/{ns}/{svc}/{id}/explain", s.explain},
 		{"GET", "/instances/{srv}/{id}/explain", s.explain},
 		{"GET", "/history", s.history},
+		{"GET", "/report", s.report},
 		{"GET", "/quarantine", s.quarantine},
 		{"GET", "/words", func(w http.ResponseWriter, _ *http.Request) { answer(w, words()) }},
 		{"GET", "/events", s.events},
 		{"POST", "/freeze", command(s, freezeCommand)},
 		{"POST", "/unfreeze", command(s, unfreezeCommand)},
+		{"POST", "/drain", command(s, s.drainCommand)},
+		{"POST", "/undrain", command(s, s.undrainCommand)},
 		{"POST", "/release", command(s, releaseCommand)},
 		{"POST", "/quarantine/restore", command(s, s.restoreCommand)},
 		{"POST", "/retire", command(s, s.retireCommand)},
@@ -60,7 +63,7 @@ func (s *Server) api(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "no such address: "+clip(r.URL.Path), "the API is under /api/v1: fleet, services, instances, history, quarantine, events")
+		refuse(w, http.StatusNotFound, "no such address: "+clip(r.URL.Path), "the API is under /api/v1: fleet, services, instances, history, report, quarantine, events")
 	})
 }
 
@@ -206,7 +209,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	answer(w, Records{Records: append([]Record{}, records...)})
 }
 
-var recordKinds = []warden.RecordKind{warden.DecisionRecord, warden.ActuationRecord, warden.TransitionRecord, warden.FleetRecord, warden.CommandRecord}
+var recordKinds = []warden.RecordKind{warden.DecisionRecord, warden.ActuationRecord, warden.TransitionRecord, warden.FleetRecord, warden.CommandRecord, warden.EvidenceRecord}
 
 func historyQuery(r *http.Request, now time.Time) (HistoryQuery, error) {
 	v := r.URL.Query()

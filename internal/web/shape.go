@@ -67,7 +67,7 @@ func headline(s *warden.Snapshot) string {
 		return "No instance is probed: the mode is off."
 	case t.Targets == 0:
 		return "No instances are registered in scope."
-	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign == 0:
+	case t.Passing == t.Targets && t.Out+t.Waiting+t.Leaving+t.Kept+t.Foreign+t.Flagged == 0:
 		every := fmt.Sprintf("%s in %s, every one passes.", count(t.Targets, "instance"), count(len(s.Services), "service"))
 		if s.Frozen != 0 || s.Storm || s.Doubt != health.NoDoubt {
 			return every + " But nothing is taken out now."
@@ -84,7 +84,7 @@ func headline(s *warden.Snapshot) string {
 		says string
 	}{
 		{t.Indeterminate, "%d NOT CHECKED"}, {t.Out + t.Waiting, "%d out"}, {t.Leaving, "%d about to leave"},
-		{t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by others"},
+		{t.Kept, "%d kept in by a rule"}, {t.Foreign, "%d set UNHEALTHY by others"}, {t.Flagged, "%d worth watching"},
 	} {
 		if p.n > 0 {
 			said = append(said, fmt.Sprintf(p.says, p.n))
@@ -117,14 +117,14 @@ func instanceOf(s health.Service, m policy.Mode, l warden.InstanceLine) Instance
 		Registry: l.Registry.String(), Status: l.Status.String(), Phase: l.Phase.String(),
 		Outcome: l.Outcome.String(), Cause: causeName(l.Cause),
 		Standing: l.Standing.String(), Reason: l.Reason, Shadow: l.Shadow, Since: wallTime(l.Since),
-		Problem: problem(m, l),
+		Flags: l.Flags.Names(), Problem: problem(m, l),
 	}
 }
 
 // problem: what somebody who looks for trouble wants to see. Where nothing is
 // probed by configuration, not knowing is no trouble.
 func problem(m policy.Mode, l warden.InstanceLine) bool {
-	calm := l.Standing == policy.In && l.Registry != health.Unhealthy
+	calm := l.Standing == policy.In && l.Registry != health.Unhealthy && l.Flags == 0
 	return !calm || l.Outcome != health.Pass && m != policy.ModeOff
 }
 
@@ -133,7 +133,7 @@ func explanationOf(x warden.Explanation) Explanation {
 		Instance: instanceOf(x.Service, x.Mode, x.Line),
 		Mode:     x.Mode.String(), Lever: x.Lever.String(), Summary: x.Summary, Because: Explain(x.Line.Reason),
 		Check: x.Check, Fails: x.Fails, Fall: x.Fall, Passes: x.Passes, Rise: x.Rise, EverPassed: x.EverPassed,
-		Recent: make([]string, 0, len(x.Recent)), LastDetail: x.LastDetail, LastProbe: wallTime(x.LastProbe),
+		Recent: make([]string, 0, len(x.Recent)), LastDetail: x.LastDetail, Boot: x.Boot, BootSince: wallTime(x.BootSince), LastProbe: wallTime(x.LastProbe),
 		Verdict: x.Verdict.String(), Votes: make([]Vote, 0, len(x.Votes)), Rules: make([]Rule, 0, len(x.Rules)),
 		Attributes: x.Attributes.Map(), N: x.N, Out: x.OutCount, Passing: x.Passing, Ever: x.Ever,
 	}
@@ -141,7 +141,11 @@ func explanationOf(x warden.Explanation) Explanation {
 		out.Recent = append(out.Recent, o.String())
 	}
 	for _, v := range x.Votes {
-		out.Votes = append(out.Votes, Vote{Checker: v.Checker, Zone: v.Zone, Status: v.Status.String()})
+		vote := Vote{Checker: v.Checker, Zone: v.Zone, Status: v.Status.String(), Latest: v.Last.String(), Abstains: v.Abstains, Heard: v.Heard}
+		if v.Cause != health.NoCause {
+			vote.Cause = v.Cause.String()
+		}
+		out.Votes = append(out.Votes, vote)
 	}
 	for _, r := range x.Rules {
 		out.Rules = append(out.Rules, Rule(r))
@@ -184,6 +188,9 @@ func RecordOf(r warden.Record) Record {
 	}
 	if r.Lever != lever.None {
 		out.Lever = r.Lever.String()
+	}
+	if r.Kind == warden.EvidenceRecord {
+		out.Evidence, out.Source = r.Evidence.String(), r.Source
 	}
 	if r.Kind == warden.TransitionRecord || r.From != r.To {
 		out.From, out.To = r.From.String(), r.To.String()

@@ -46,7 +46,7 @@ export function instanceTable({ caption, across, filtered }) {
   };
 }
 
-const text = (i) => `${i.namespace}/${i.service} ${i.instance} ${i.address ?? ""} ${i.outcome === "indeterminate" ? "not checked" : i.outcome} ${i.cause ?? ""} ${sayCause(i.cause)} ${i.standing} ${i.reason ?? ""} ${say(i.reason)} ${i.registry}`.toLowerCase();
+const text = (i) => `${i.namespace}/${i.service} ${i.instance} ${i.address ?? ""} ${i.outcome === "indeterminate" ? "not checked" : i.outcome} ${i.cause ?? ""} ${sayCause(i.cause)} ${i.standing} ${(i.flags ?? []).join(" ")} ${i.reason ?? ""} ${say(i.reason)} ${i.registry}`.toLowerCase();
 
 function row(i, across) {
   const link = h("a", { href: "#", class: "id", title: i.instance, click: (e) => { e.preventDefault(); location.hash = toInstance(i); } }, i.instance);

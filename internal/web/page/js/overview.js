@@ -58,7 +58,7 @@ function drawHero(el, f, doubtful) {
   fill(el, [still, doubtful], () => {
     const bad = t.failing + t.out + t.waiting + t.leaving + t.kept + t.foreign_out;
     const held = f.frozen_until || f.storm || f.doubt;
-    const tone = doubtful || !f.synced ? "blind" : bad ? "bad" : t.indeterminate || held ? "blind" : "ok";
+    const tone = doubtful || !f.synced ? "blind" : bad ? "bad" : t.indeterminate || held || t.flagged ? "blind" : "ok";
     return [
       h("h1", { class: tone }, doubtful ? "Last known: " : null, f.headline),
       h("div", { class: "big" }, meter(probed(t))),
@@ -66,7 +66,7 @@ function drawHero(el, f, doubtful) {
         figure("passing", t.passing, "ok"), figure("failing", t.failing, "bad"), figure("NOT CHECKED", t.indeterminate, "blind"),
         h("div", { class: "rule", role: "presentation" }),
         figure("leaving", t.leaving, "hot"), figure("out", t.out, "bad"), figure("waiting", t.waiting, "cool"),
-        figure("kept in", t.kept, "warm"), figure("out by others", t.foreign_out, "bad"),
+        figure("kept in", t.kept, "warm"), figure("out by others", t.foreign_out, "bad"), figure("worth watching", t.flagged, "warm"),
         h("div", { class: "rule", role: "presentation" }),
         figure("quarantined", t.quarantined, "bad"), figure("procedures", t.jobs, "cool")),
     ];

@@ -57,12 +57,23 @@ export function outcome(instance) {
 
 const standings = { in: "ok", leaving: "hot", out: "bad", probation: "cool", waiting: "cool", kept: "warm" };
 
-// standing is a badge; in mode observe it says that it only would be so.
+const flags = {
+  gray: "It fails now and then.",
+  degraded: "It passes, but slower than it used to.",
+  draining: "It says itself that it is about to stop.",
+  flapping: "It was taken out at least twice within a day.",
+};
+
+// standing is a badge; in mode observe it says that it only would be so. What
+// else is worth knowing follows in badges of its own.
 export function standing(instance) {
   const s = instance.standing;
   const shadow = instance.shadow && s !== "in";
-  return h("span", { class: `badge ${standings[s] ?? ""}${shadow ? " shadow" : ""}`, title: `${store.words?.standings[s] ?? ""}${shadow ? " Mode observe: nothing was written." : ""}` },
-    shadow ? `would be ${s}` : s);
+  return [
+    h("span", { class: `badge ${standings[s] ?? ""}${shadow ? " shadow" : ""}`, title: `${store.words?.standings[s] ?? ""}${shadow ? " Mode observe: nothing was written." : ""}` },
+      shadow ? `would be ${s}` : s),
+    (instance.flags ?? []).map((f) => [" ", h("span", { class: "badge warm", title: flags[f] ?? "" }, f)]),
+  ];
 }
 
 export const code = (reason) => reason ? h("code", { class: "reason", title: say(reason) }, reason) : null;
