@@ -128,13 +128,19 @@ func (n *noise) look() {
 		n.beats, n.beatsAt = w, n.s.now
 	}
 	until := n.s.story.Length + n.left
-	if n.next < len(n.upsets) {
-		until = min(until, n.upsets[n.next].wakes)
+	for i := n.next; i < len(n.upsets); i++ {
+		if !n.upsets[i].slight {
+			until = min(until, n.upsets[i].wakes)
+			break
+		}
 	}
 	if left := (until - n.day()).Truncate(beat); left > 0 && n.quiet() {
 		n.left += left
 		n.leaps = append(n.leaps, leap{n.s.now, left})
 		n.s.story.Length -= left
+		for n.next < len(n.upsets) && n.upsets[n.next].at < n.day() {
+			n.next++
+		}
 		n.plan()
 	}
 }

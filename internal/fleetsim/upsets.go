@@ -14,7 +14,9 @@ type upset struct {
 	at     time.Duration
 	lasts  time.Duration
 	wakes  time.Duration // from when on nothing may be left out before it
+	slight bool          // it leads to no verdict and may be left out itself
 	begins func(*noise)
+	meets  func(*workload) bool // whose probes may fail of it; nil: anybody's
 }
 
 // lane is the way of one checker's probes to one target.
@@ -40,35 +42,36 @@ func (n *noise) draw(until time.Duration) {
 		}, func(d time.Duration) func(*noise) {
 			starves := r.IntN(2) == 0
 			return func(*noise) { stall(who, d, starves) }
-		})
+		}, nil)
 		for _, zone := range s.zones() {
 			r := s.stream("bursts of " + c.name + " to " + zone)
 			n.several(r, n.rates.bursts, until, exponential(r, burstMean), func(d time.Duration) func(*noise) {
 				f := fault{from: c.name, to: end{zone: zone}, lost: 1}
 				return func(*noise) { s.network.spoil(f, d) }
-			})
+			}, func(w *workload) bool { return w.zone == zone })
 		}
 	}
 	for _, w := range s.fleet.workloads {
 		r := s.stream("pauses of " + w.id)
 		n.several(r, n.rates.pauses, until, exponential(r, pauseMean), func(d time.Duration) func(*noise) {
 			return func(*noise) { n.pause(w, d) }
-		})
+		}, func(x *workload) bool { return x == w })
 	}
 	losses := n.losses(until)
 	slices.SortStableFunc(n.upsets, func(a, b upset) int { return cmp.Compare(a.at, b.at) })
+	n.belittle()
 	n.rouse(losses)
 }
 
 // several draws upsets of one kind of one thing: they do not overlap.
-func (n *noise) several(r *rand.Rand, aDay float64, until time.Duration, lasts func() time.Duration, begins func(time.Duration) func(*noise)) {
+func (n *noise) several(r *rand.Rand, aDay float64, until time.Duration, lasts func() time.Duration, begins func(time.Duration) func(*noise), meets func(*workload) bool) {
 	if aDay <= 0 {
 		return
 	}
 	gap := exponential(r, time.Duration(float64(24*time.Hour)/aDay))
 	for at := n.from + gap(); at < until; at += gap() {
 		d := lasts()
-		n.upsets = append(n.upsets, upset{at: at, lasts: d, begins: begins(d)})
+		n.upsets = append(n.upsets, upset{at: at, lasts: d, begins: begins(d), meets: meets})
 		at += d
 	}
 }
@@ -204,20 +207,53 @@ func (n *noise) repeated(x *sieve, window int64) {
 	}
 }
 
-// rouse says when quiet must end before each upset: three intervals before it,
-// and before the losses that are still in the windows when it comes.
-func (n *noise) rouse(losses []time.Duration) {
-	every, window := n.every(), 0
+// window is how long a failure is remembered, and a little more.
+func (n *noise) window() time.Duration {
+	of := 0
 	for _, svc := range n.s.registry.services {
-		window = max(window, n.s.config(svc).Check.Gray.Of)
+		of = max(of, n.s.config(svc).Check.Gray.Of)
 	}
+	return time.Duration(of+2) * n.every()
+}
+
+// belittle finds the upsets that may be left out: pauses and bursts that are too
+// short for Fall failures in a row, with nothing else so near that its failures
+// are in the same window. They lead to no verdict, as few losses do not.
+func (n *noise) belittle() {
+	window := n.window()
+	for i := range n.upsets {
+		u := &n.upsets[i]
+		if u.meets == nil {
+			continue
+		}
+		u.slight = (i == 0 || n.upsets[i-1].at+n.upsets[i-1].lasts < u.at-window) &&
+			(i+1 == len(n.upsets) || n.upsets[i+1].at > u.at+u.lasts+window)
+		for l, x := range n.sieves { // all of them must agree, in any order
+			if !u.slight || !u.meets(l.to) {
+				continue
+			}
+			c := n.s.config(l.to.svc).Check
+			k, _ := slices.BinarySearch(x.lost, int64((u.at-window)/n.every()))
+			u.slight = u.lasts < time.Duration(c.Fall-1)*c.Confirm &&
+				(k == len(x.lost) || time.Duration(x.lost[k])*n.every() > u.at+u.lasts+window)
+		}
+	}
+}
+
+// rouse says when quiet must end before each upset: three intervals before it,
+// and before all that is still in the windows when it comes.
+func (n *noise) rouse(losses []time.Duration) {
+	window := n.window()
 	for i := range n.upsets {
 		u := &n.upsets[i]
 		first := u.at
-		if k, _ := slices.BinarySearch(losses, u.at-time.Duration(window+2)*every); k < len(losses) {
+		if k, _ := slices.BinarySearch(losses, u.at-window); k < len(losses) {
 			first = min(first, losses[k])
 		}
-		u.wakes = first - 3*every
+		for k := i - 1; k >= 0 && n.upsets[k].at > u.at-window; k-- {
+			first = min(first, n.upsets[k].at)
+		}
+		u.wakes = first - 3*n.every()
 	}
 }
 
