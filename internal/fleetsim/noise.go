@@ -91,13 +91,14 @@ func (n *noise) day() time.Duration { return n.s.now + n.left }
 
 // dayOf is the same for an earlier moment of the story.
 func (n *noise) dayOf(at time.Duration) time.Duration {
+	left := time.Duration(0)
 	for _, l := range n.leaps {
 		if l.at > at {
 			break
 		}
-		at += l.left
+		left += l.left
 	}
-	return at
+	return at + left
 }
 
 // plan waits for the next upset.

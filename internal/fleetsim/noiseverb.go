@@ -27,7 +27,7 @@ func noisy(w *words) func(*sim) {
 		case key == "quiet" && value == "kept":
 			keeps = true
 		default:
-			w.failAt(col, "%q is not one of bursts, loss, pauses, quiet=kept, stalls, together", key)
+			w.failAt(col, "%q is not one of bursts, loss, pauses, quiet=kept, stalls, together", key+"="+value)
 		}
 	}
 	return func(s *sim) {

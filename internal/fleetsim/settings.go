@@ -94,6 +94,7 @@ func profile(name string) (Settings, bool) {
 // solo are the stricter defaults of one vantage on AWS.
 func (s *Settings) solo() {
 	s.Service.Check.Fall *= 2
+	s.Service.Check.Gray.Runs = 4
 	s.Service.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 
@@ -174,9 +175,9 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"confirm":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
 	"fall":     count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
 	"gray": func(c *warden.ServiceConfig, v string) error {
-		n, err := fmt.Sscanf(v, "%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of)
-		if err != nil || n != 2 {
-			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20", v)
+		n, err := fmt.Sscanf(v+"/3", "%d/%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of, &c.Check.Gray.Runs)
+		if err != nil || n != 3 {
+			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20, or 5/20/4 for those in four runs", v)
 		}
 		return nil
 	},

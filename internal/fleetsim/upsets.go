@@ -162,7 +162,7 @@ func (x *sieve) other(cell, probe int64) bool {
 }
 
 // burstOf is how many losses on one lane, with no pass of a whole window between
-// them, need not be looked at: they lead to no verdict (TestFewLossesLeadNowhere
+// them, need not be looked at: they lead to no verdict (TestFewFailuresLeadNowhere
 // in package health). What is more, or what is repeated at once, is an upset.
 const burstOf = 2
 
