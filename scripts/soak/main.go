@@ -6,6 +6,7 @@
 //
 //	go run ./scripts/soak -for 10m                  a share of the time for each kind
 //	go run ./scripts/soak -for 5m -kind solo-custom
+//	go run ./scripts/soak -sweep > docs/thresholds.md
 package main
 
 import (
@@ -34,6 +35,7 @@ func run(ctx context.Context) error {
 	during := flag.Duration("for", 10*time.Minute, "how long, over all kinds")
 	only := flag.String("kind", "", "play one kind alone: "+strings.Join(names(), ", "))
 	path := flag.String("ledger", "docs/soak.md", "the ledger")
+	sweeps := flag.Bool("sweep", false, "write what would come of other thresholds instead")
 	flag.Parse()
 	chosen := kinds
 	if *only != "" {
@@ -44,6 +46,9 @@ func run(ctx context.Context) error {
 		chosen = []kind{k}
 	}
 	debug.SetGCPercent(400) // a simulation keeps little and makes much
+	if *sweeps {
+		return sweep(os.Stdout)
+	}
 	commit, err := commit(ctx)
 	if err != nil {
 		return err
