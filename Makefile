@@ -14,6 +14,9 @@ SEEDS    ?= 2000
 FUZZTIME ?= 60s
 # … and how long it plays what goes into the ledger docs/soak.md.
 SOAK     ?= 1h
+# make test: how many mutants it draws, and by what; the same seed draws the same ones.
+MUTANTS     ?= 25
+MUTANT_SEED ?= $(shell git rev-parse --short HEAD 2>/dev/null || date -u +%F)
 # Where terraform finds its AWS provider: a directory for its -plugin-dir; empty: it downloads it.
 TERRAFORM_PLUGINS ?=
 
@@ -30,7 +33,7 @@ demo: ## watch it work: real servers, faults and traffic, with and without mapwa
 	$(GO) run ./cmd/mapwarden demo
 
 .PHONY: components
-components: ## get what tests need from outside: aws, boto3, node, chromium (as root), AWS's JavaScript SDK and service model
+components: ## get what tests need from outside: aws, boto3, node, haproxy, nginx, postgresql, chromium (as root), AWS's JavaScript SDK and service model
 	scripts/components.sh
 
 .PHONY: test
@@ -38,6 +41,7 @@ test: components ## everything that must hold; nothing is left out
 	scripts/gofmt.sh
 	$(GO) vet ./...
 	MAPWARDEN_COMPONENTS=required $(GO) test -race -shuffle=on -timeout 14m ./...
+	$(GO) run ./scripts/mutate -sample $(MUTANTS) -seed $(MUTANT_SEED)
 
 .PHONY: test-here
 test-here: ## what can run on this machine as it is, and a list of what was left out
@@ -51,6 +55,11 @@ test-deep: test ## hours rather than minutes: many seeds, long fuzzing, a slice 
 	else echo "LEFT OUT: TestTerraform, for terraform is not on this machine"; fi
 	GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 	$(GO) run ./scripts/soak -for $(SOAK)
+	$(GO) run ./scripts/mutate
+
+.PHONY: mutants
+mutants: ## change the code that decides in every small way; fails where no test notices (goes on where it was stopped)
+	$(GO) run ./scripts/mutate
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, and the rules of the house that a program can check

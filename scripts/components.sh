@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which some tests drive from outside are here: the
-# AWS command line, boto3, the JavaScript SDK, a browser, and AWS's description of
-# Cloud Map. The test suite itself needs none of them to compile, so this stays
-# out of `go test`; `make test` calls it first.
+# AWS command line, boto3, the JavaScript SDK, a browser, servers that are probed
+# (nginx, PostgreSQL), and AWS's description of Cloud Map; and HAProxy, to which
+# bench/probe compares. The test suite itself needs none of them to compile, so
+# this stays out of `go test`; `make test` calls it first.
 #
 # A missing component is installed when that can be done without asking: Debian's
 # packages by root, npm's and Go's by anybody, outside the repository. Otherwise
@@ -23,6 +24,9 @@ components=(
   "aws|aws --version|awscli"
   "boto3|python3 -c 'import boto3' || /usr/bin/python3 -c 'import boto3'|python3-boto3"
   "node|node -e 'if (parseInt(process.versions.node) < 18) throw 18' && npm --version|nodejs npm"
+  "haproxy|haproxy -v|haproxy"
+  "nginx|nginx -v|nginx-light"
+  "postgres|postgres --version || ls /usr/lib/postgresql/*/bin/postgres|postgresql"
   "chromium|chromium --version || chromium-browser --version || google-chrome --version|chromium"
 )
 

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 
 // checkResult is what `check -o json` prints.
 type checkResult struct {
+	At        string      `json:"at,omitempty"`
 	Target    string      `json:"target"`
 	Address   string      `json:"address,omitempty"`
 	Outcome   string      `json:"outcome"`
@@ -29,6 +29,8 @@ type checkResult struct {
 	TLS       float64     `json:"tls_ms"`
 	FirstByte float64     `json:"first_byte_ms"`
 	Total     float64     `json:"total_ms"`
+	Expires   string      `json:"certificate_expires,omitempty"`
+	Config    string      `json:"config,omitempty"`
 }
 
 // checkPart is one part of a check that is made of others.
@@ -39,57 +41,71 @@ type checkPart struct {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	var output, status string
+	var output, every string
 	var allow []string
-	check := health.Check{}
+	var asked checkFlags
 	var from configured
 	c := &cobra.Command{
 		Use: "check TARGET", Short: "Probe one target once and explain the answer", GroupID: "tool", Args: one("target"),
-		Long:    "Probe one target: http://HOST:PORT/PATH, https://… or tcp://HOST:PORT. Exit 0: pass, 1: fail, 3: could not tell.",
-		Example: "  mapwarden check http://10.0.0.5:8080/healthz\n  mapwarden check tcp://127.0.0.1:5432 --allow 127.0.0.0/8",
+		Long: "Probe one target: http://HOST:PORT/PATH, https://…, tcp://HOST:PORT, tls://…, grpc://HOST:PORT/SERVICE or grpcs://….\n" +
+			"It says how long each phase took, the verdict and its cause, and the part of a config file that makes this check.\n" +
+			"Exit 0: pass, 1: fail, 3: could not tell.",
+		Example: "  mapwarden check http://10.0.0.5:8080/healthz\n  mapwarden check tcp://127.0.0.1:5432 --allow 127.0.0.0/8\n" +
+			"  mapwarden check https://10.0.0.5/ --host payments.prod --verify --json status=UP --watch=5s\n  mapwarden check grpc://10.0.0.5:50051/shop.v1.Orders",
 		RunE: func(c *cobra.Command, args []string) error {
-			var t health.Target
+			k := checking{app: a, asked: args[0], output: output, shows: !c.Flags().Changed("config")}
 			var err error
-			if c.Flags().Changed("config") {
-				t, err = from.target(c, args[0])
-			} else if t, err = parseTarget(args[0], check); err == nil {
-				err = asksHTTP(c, t.Check.Probe.Protocol)
+			if k.shows {
+				k.target, k.name, err = asked.target(c, args[0])
+			} else {
+				k.target, err = from.target(c, args[0])
 			}
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
-			policy, err := parseAllow(allow)
-			if err != nil {
+			if k.policy, err = parseAllow(allow); err != nil {
 				return exitWith(exitUsage, err)
 			}
-			return a.check(c, args[0], t, policy, output)
+			if !c.Flags().Changed("watch") {
+				return k.once(c.Context())
+			}
+			interval, err := time.ParseDuration(every)
+			if err != nil || interval < 100*time.Millisecond {
+				return usagef("--watch=%s: give how often, at least 100ms, as in --watch=5s", every)
+			}
+			return k.watch(c.Context(), interval)
 		},
 	}
 	outputFlag(c, &output)
 	from.flags(c)
-	c.Flags().DurationVar(&check.Timeout, "timeout", 2*time.Second, "bound on the whole probe")
-	c.Flags().StringVar(&check.Probe.Host, "host", "", "Host header")
-	c.Flags().StringVar(&check.Probe.Method, "method", "", "HTTP method (default GET)")
-	c.Flags().StringVar(&check.Probe.Contains, "contains", "", "text expected in the first 5,120 bytes of the body")
-	c.Flags().BoolVar(&check.Probe.Verify, "verify", false, "verify the certificate")
-	c.Flags().StringVar(&status, "status", "200-399", "expected HTTP status range, FROM-TO")
+	asked.flags(c)
 	c.Flags().StringArrayVar(&allow, "allow", []string{"127.0.0.0/8", "::1/128"}, "network that may be dialled though it is loopback or link-local")
-	before := c.PreRunE
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		r, err := parseRange(status)
-		if err != nil {
-			return exitWith(exitUsage, err)
-		}
-		check.Probe.Status = []health.StatusRange{r}
-		return before(c, args)
-	}
+	c.Flags().StringVar(&every, "watch", "1s", "probe again and again, this often (default 1s), a line each")
+	c.Flags().Lookup("watch").NoOptDefVal = "1s"
 	return c
 }
 
-func (a *app) check(c *cobra.Command, name string, t health.Target, policy probe.AddressPolicy, output string) error {
-	o, phases := probe.Once(c.Context(), t, policy)
+// checking is a target that is probed by hand.
+type checking struct {
+	app    *app
+	asked  string // as typed
+	target health.Target
+	name   string // where to find it, if it has no address
+	policy probe.AddressPolicy
+	output string
+	shows  bool // the config that makes the check
+}
+
+func (k *checking) probe(ctx context.Context) (checkResult, health.Observation) {
+	var o health.Observation
+	var phases probe.Phases
+	if k.name != "" {
+		o, phases = probe.OnceAt(ctx, k.name, k.target, k.policy)
+	} else {
+		o, phases = probe.Once(ctx, k.target, k.policy)
+	}
 	r := checkResult{
-		Target: name, Outcome: o.Outcome.String(), Detail: o.Detail,
+		Target: k.asked, Outcome: o.Outcome.String(), Detail: o.Detail,
 		Resolve: ms(phases.Resolve), Connect: ms(phases.Connect), TLS: ms(phases.TLS),
 		FirstByte: ms(phases.FirstByte), Total: ms(phases.Total),
 	}
@@ -107,14 +123,33 @@ func (a *app) check(c *cobra.Command, name string, t health.Target, policy probe
 	if o.Cause != health.NoCause {
 		r.Cause = o.Cause.String()
 	}
-	if output == "json" {
-		if err := json.NewEncoder(a.out).Encode(r); err != nil {
+	if !phases.Expires.IsZero() {
+		r.Expires = phases.Expires.UTC().Format(time.RFC3339)
+	}
+	if k.shows {
+		addr := k.target.Addr
+		if phases.Addr.IsValid() {
+			addr = phases.Addr.Addr()
+		}
+		r.Config = configFor(k.target.Check, addr)
+	}
+	return r, o
+}
+
+func (k *checking) once(ctx context.Context) error {
+	r, o := k.probe(ctx)
+	if k.output == "json" {
+		if err := json.NewEncoder(k.app.out).Encode(r); err != nil {
 			return err
 		}
 	} else {
-		a.printCheck(r, o)
+		k.app.printCheck(r, o)
 	}
-	switch o.Outcome {
+	return exitFor(o.Outcome)
+}
+
+func exitFor(o health.Outcome) error {
+	switch o {
 	case health.Pass:
 		return nil
 	case health.Fail:
@@ -123,9 +158,56 @@ func (a *app) check(c *cobra.Command, name string, t health.Target, policy probe
 	return exitWith(exitUnreachable, nil)
 }
 
+// watch probes until ctx ends, start to start, and exits as the last probe that
+// came to its end would.
+func (k *checking) watch(ctx context.Context, interval time.Duration) error {
+	k.shows = false
+	next := time.NewTicker(interval)
+	defer next.Stop()
+	var last health.Outcome
+	counts := map[health.Outcome]int{}
+	for {
+		at := time.Now()
+		r, o := k.probe(ctx)
+		if ctx.Err() == nil {
+			last = o.Outcome
+			counts[last]++
+			if err := k.line(at, r, o); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if k.output != "json" {
+				fmt.Fprintf(k.app.out, "%d passed, %d failed, %d not checked\n", counts[health.Pass], counts[health.Fail], counts[health.Indeterminate])
+			}
+			return exitFor(last)
+		case <-next.C:
+		}
+	}
+}
+
+func (k *checking) line(at time.Time, r checkResult, o health.Observation) error {
+	if k.output == "json" {
+		r.At = at.UTC().Format(time.RFC3339Nano)
+		return json.NewEncoder(k.app.out).Encode(r)
+	}
+	_, err := fmt.Fprintf(k.app.out, "%s %s %.1f ms %s\n", at.Format(time.TimeOnly), verdict(o.Outcome), r.Total, r.Detail)
+	return err
+}
+
+func verdict(o health.Outcome) string {
+	switch o {
+	case health.Pass:
+		return "PASS"
+	case health.Fail:
+		return "FAIL"
+	}
+	return "NOT CHECKED"
+}
+
 func (a *app) printCheck(r checkResult, o health.Observation) {
-	word := map[health.Outcome]string{health.Pass: "PASS", health.Fail: "FAIL", health.Indeterminate: "NOT CHECKED"}[o.Outcome]
-	fmt.Fprintf(a.out, "%s %s", word, r.Target)
+	fmt.Fprintf(a.out, "%s %s", verdict(o.Outcome), r.Target)
 	if r.Address != "" {
 		fmt.Fprintf(a.out, " (%s)", r.Address)
 	}
@@ -139,52 +221,21 @@ func (a *app) printCheck(r checkResult, o health.Observation) {
 	a.printParts(o)
 	fmt.Fprintf(a.out, "  resolve %.1f ms, connect %.1f ms, tls %.1f ms, first byte %.1f ms, total %.1f ms\n",
 		r.Resolve, r.Connect, r.TLS, r.FirstByte, r.Total)
+	if r.Expires != "" {
+		fmt.Fprintf(a.out, "  the certificate expires at %s\n", r.Expires)
+	}
 	if o.Outcome == health.Fail && o.Cause.NeedsPath() {
 		fmt.Fprintln(a.out, "  silence is no proof: the daemon counts it only where another target of the subnet answers")
+	}
+	if r.Config != "" {
+		fmt.Fprintln(a.out, "\nthe same check in a config file, on the ports that instances register:")
+		for line := range strings.Lines(r.Config) {
+			fmt.Fprint(a.out, "  ", line)
+		}
 	}
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// parseTarget reads a URL. The address stays invalid where the host is a name.
-func parseTarget(text string, check health.Check) (t health.Target, err error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return t, fmt.Errorf("%q is no target: give http://HOST:PORT/PATH, https://… or tcp://HOST:PORT", text)
-	}
-	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	protocol, ok := map[string]health.Protocol{"http": health.HTTP, "https": health.HTTPS, "tcp": health.TCP}[u.Scheme]
-	if !ok {
-		return t, fmt.Errorf("%q: this release checks http, https and tcp", text)
-	}
-	number, err := strconv.ParseUint(cmp.Or(u.Port(), port), 10, 16)
-	if err != nil || number == 0 {
-		return t, fmt.Errorf("%q: give a port from 1 to 65535", text)
-	}
-	check.Probe.Protocol = protocol
-	if protocol != health.TCP {
-		check.Probe.Path = u.RequestURI()
-	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	if err != nil { // a name: looked up by the probe
-		check.Probe.Host = cmp.Or(check.Probe.Host, u.Host)
-		check.Probe.ServerName = u.Hostname()
-	}
-	return health.Target{Handle: 1, Addr: addr, Port: uint16(number), Check: check}, nil
-}
-
-// asksHTTP refuses flags that a connect cannot answer: a pass would promise too much.
-func asksHTTP(c *cobra.Command, p health.Protocol) error {
-	if p != health.TCP {
-		return nil
-	}
-	for _, name := range []string{"contains", "host", "method", "status", "verify"} {
-		if c.Flags().Changed(name) {
-			return fmt.Errorf("--%s goes with http and https; tcp only connects", name)
-		}
-	}
-	return nil
-}
 
 func parseAllow(allow []string) (p probe.AddressPolicy, err error) {
 	for _, text := range allow {
@@ -200,7 +251,7 @@ func parseAllow(allow []string) (p probe.AddressPolicy, err error) {
 }
 
 func parseRange(text string) (r health.StatusRange, err error) {
-	if n, _ := fmt.Sscanf(text, "%d-%d", &r.From, &r.To); n == 1 {
+	if n, _ := fmt.Sscanf(strings.TrimSpace(text), "%d-%d", &r.From, &r.To); n == 1 {
 		r.To = r.From
 	} else if n != 2 {
 		return r, fmt.Errorf("--status %q is no range such as 200-399", text)

@@ -25,7 +25,7 @@ func (f *configured) flags(c *cobra.Command) {
 // target is an address with the check of the file. What the file says is not
 // to be mixed with other flags: the answer is about what the daemon would ask.
 func (f *configured) target(c *cobra.Command, text string) (t health.Target, err error) {
-	for _, name := range []string{"contains", "host", "method", "status", "verify", "timeout"} {
+	for name := range flagProtocols {
 		if c.Flags().Changed(name) {
 			return t, fmt.Errorf("--%s and --config: the file says what to ask", name)
 		}

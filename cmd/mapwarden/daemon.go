@@ -77,6 +77,9 @@ func (c processClock) now() health.Instant { return health.Instant(time.Since(c.
 func (a *app) runDaemon(ctx context.Context, o daemonOptions) error {
 	d := &daemon{app: a, opts: o, log: slog.Default(), clock: newProcessClock()}
 	defer d.close()
+	if err := checkFiles(o.file); err != nil {
+		return exitWith(exitUsage, err)
+	}
 	for _, open := range []func(context.Context) error{
 		d.openStore, d.openRegistry, d.openClient, d.openListeners, d.plug,
 	} {
@@ -237,6 +240,9 @@ func (d *daemon) plug(context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if is, why := d.engine.Portable(); is {
+		d.log.Info("every probe runs on a goroutine of its own", "why", why)
 	}
 	d.sentinel = &probe.Sentinel{
 		Address: addrPort(d.listener.Addr()),

@@ -76,6 +76,9 @@ func (d *daemon) reread(ctx context.Context) (config.File, []lever.Entry, error)
 	if file.Registry != d.opts.file.Registry || file.Account != d.opts.file.Account {
 		return file, nil, fmt.Errorf("%s: registry and account cannot change while running; restart to use it", file.Path)
 	}
+	if err := checkFiles(file); err != nil {
+		return file, nil, err
+	}
 	entries, err := d.store.Journal().List(ctx)
 	return file, entries, err
 }

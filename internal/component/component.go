@@ -1,6 +1,6 @@
 // Package component finds what some tests need from outside: the AWS command
-// line, boto3, the JavaScript SDK, a browser, AWS's description of Cloud Map. It
-// decides what happens where one is missing: with MAPWARDEN_COMPONENTS=required
+// line, boto3, the JavaScript SDK, servers that are probed, a browser, AWS's description
+// of Cloud Map. It decides what happens where one is missing: with MAPWARDEN_COMPONENTS=required
 // in the environment the test fails, which is how `make test` and CI run; without
 // it the test is left out and says so. It installs nothing (scripts/components.sh
 // does) and ships in no binary.
@@ -24,6 +24,9 @@ const (
 	AWS      Name = "aws"      // the AWS command line, version 1 or 2: the path of aws
 	Boto3    Name = "boto3"    // the Python SDK: the path of a python3 that imports it
 	JS       Name = "js"       // the JavaScript SDK: the path of a node that finds it in JSModules
+	NGINX    Name = "nginx"    // a web server: its path
+	HAProxy  Name = "haproxy"  // a load balancer: its path
+	Postgres Name = "postgres" // the PostgreSQL server: its path; initdb lies beside it, and neither runs as root
 	Chromium Name = "chromium" // a headless browser: its path; root must pass --no-sandbox
 	AWSModel Name = "model"    // AWS's description of Cloud Map in its first SDK for Go: the path of the file
 )
@@ -45,8 +48,17 @@ var recipes = map[Name]recipe{
 	AWS:      {[]string{"aws"}, []string{"--version"}, nil, "apt-get install awscli"},
 	Boto3:    {[]string{"python3", "/usr/bin/python3"}, []string{"-c", "import boto3"}, nil, "apt-get install python3-boto3"},
 	JS:       {[]string{"node", "nodejs"}, []string{"-e", "require(" + strconv.Quote(filepath.Join(JSModules(), jsPackage)) + ")"}, nil, "node 18 and npm"},
+	NGINX:    {[]string{"nginx", "/usr/sbin/nginx"}, []string{"-v"}, nil, "apt-get install nginx-light"},
+	HAProxy:  {[]string{"haproxy", "/usr/sbin/haproxy"}, []string{"-v"}, nil, "apt-get install haproxy"},
+	Postgres: {postgresPlaces(), []string{"--version"}, nil, "apt-get install postgresql"},
 	Chromium: {[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"--version"}, nil, "apt-get install chromium"},
 	AWSModel: {file: awsModel, get: "go mod download " + awsSDK1},
+}
+
+// postgresPlaces are the PATH and, newest last, where Debian keeps its servers.
+func postgresPlaces() []string {
+	places, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	return append(places, "postgres")
 }
 
 // awsSDK1 is the last version of AWS's first SDK for Go. Nothing is built of it.

@@ -10,7 +10,10 @@ import (
 )
 
 // questions are the keys that say what is asked; they exclude each other.
-var questions = []string{"http", "https", "tcp", "all", "any", "at_least"}
+var questions = []string{"http", "https", "tcp", "tls", "grpc", "grpcs", "all", "any", "at_least"}
+
+// credentials exclude each other, too.
+var credentials = []string{"basic_file", "bearer_file"}
 
 // Bounds of a check that is made of others.
 const (
@@ -21,23 +24,26 @@ const (
 // askKeys say what a check asks. They stand in check, in startup_check, and in
 // each part of all, any and at_least, depth of which are around it.
 func askKeys(depth int) []key {
-	const alone = "use one of http, https, tcp"
 	keys := []key{
 		{name: "port", def: "0", value: whole(0, 65535, func(d *draft, n int) { d.probe().Port = uint16(n) }),
 			doc: "The port to probe; 0 is the instance's AWS_INSTANCE_PORT."},
-		{name: "http", keys: httpKeys(), enter: enterProbe(health.HTTP),
-			doc: "An HTTP request. Naming it in a rule replaces what `defaults` ask as a whole. Redirects are not followed."},
-		{name: "https", enter: enterProbe(health.HTTPS),
-			doc: "The same over TLS.",
-			keys: append(httpKeys(),
-				key{name: "server_name", value: text("host name", func(d *draft) *string { return &d.probe().ServerName }, checkHost),
-					doc: "The name asked for in the handshake (SNI); left out, `host`."},
-				key{name: "verify", def: "false", value: truth(func(d *draft) *bool { return &d.probe().Verify }),
-					doc: "Whether a certificate that does not verify is a failure. Route 53 does not verify either."})},
-		{name: "tcp", keys: []key{}, enter: enterProbe(health.TCP),
-			doc: "A TCP connect: `tcp: {}`."},
+		{name: "http", keys: append(httpKeys("h2c"), wireKeys()...), oneOf: credentials, enter: enterProbe(health.HTTP), leave: leaveProbe,
+			doc: "An HTTP request. Naming it in a rule replaces what `defaults` ask as a whole."},
+		{name: "https", keys: slices.Concat(httpKeys("h2"), tlsKeys(), wireKeys()), oneOf: credentials, enter: enterProbe(health.HTTPS), leave: leaveProbe,
+			doc: "The same over TLS."},
+		{name: "tcp", enter: enterProbe(health.TCP), leave: leaveProbe,
+			doc: "A TCP connect: `tcp: {}`.",
+			keys: append([]key{{name: "half_open", def: "false", value: truth(func(d *draft) *bool { return &d.probe().HalfOpen }),
+				doc: "It is enough that the target's kernel answers: the connection is taken back before the target can accept it. Costs less, and the target never sees it; a program that has stopped accepting is noticed later. Other systems than Linux make a plain connect."}},
+				wireKeys()...)},
+		{name: "tls", keys: append(tlsKeys(), wireKeys()...), enter: enterProbe(health.Handshake), leave: leaveProbe,
+			doc: "A TLS handshake: `tls: {}`."},
+		{name: "grpc", keys: append(grpcKeys(), wireKeys()...), enter: enterProbe(health.GRPC), leave: leaveProbe,
+			doc: "A call of grpc.health.v1.Health/Check, which must say SERVING."},
+		{name: "grpcs", keys: slices.Concat(grpcKeys(), tlsKeys(), wireKeys()), enter: enterProbe(health.GRPCS), leave: leaveProbe,
+			doc: "The same over TLS."},
 		{name: "all", value: parts(health.All, depth),
-			doc: "Passes while all of its parts pass. Each has one of `http`, `https`, `tcp`, `all`, `any`, `at_least`, and may have `port`, `invert` and `name`. They are asked at once, within the one timeout; a part that cannot be judged decides nothing."},
+			doc: "Passes while all of its parts pass. Each says what it asks as `check` does, and may have `port`, `invert` and `name`. They are asked at once, within the one timeout; a part that cannot be judged decides nothing."},
 		{name: "any", value: parts(health.Any, depth),
 			doc: "Passes while any of its parts passes."},
 		{name: "at_least", enter: enterAtLeast, doc: "Passes while at least so many of its parts pass.", keys: []key{
@@ -51,7 +57,7 @@ func askKeys(depth int) []key {
 		keys = append(keys, key{name: "name", value: text("text", func(d *draft) *string { return &d.probe().Name }, checkName),
 			doc: "What the part is called in messages; left out, what it asks."})
 	}
-	return append(keys, key{name: "grpc", later: alone}, key{name: "tls", later: alone})
+	return keys
 }
 
 func enterAtLeast(d *draft) {
@@ -93,7 +99,7 @@ func (r *reader) ask(path string, d *draft, at *yaml.Node, depth int) (p health.
 	r.mapping(path, askKeys(depth), &draft{file: d.file, service: d.service, rule: d.rule, ask: &p}, at)
 	r.exclusive(path, questions)
 	if target, ok := r.follow(at); ok && target.Kind == yaml.MappingNode && !slices.ContainsFunc(questions, func(q string) bool { return r.at[join(path, q)] != nil }) {
-		r.add(at, path+" asks nothing", "give it http, https or tcp, or a list of parts in all, any or at_least")
+		r.add(at, path+" asks nothing", "give it http, https, tcp, tls, grpc or grpcs, or a list of parts in all, any or at_least")
 	}
 	r.finishAtLeast(path, &p)
 	return p

@@ -25,6 +25,7 @@ type key struct {
 	oneOf []string // those of keys that exclude each other
 	rules bool     // a list of such mappings: services
 	enter func(*draft)
+	leave func(r *reader, path string, d *draft) // after keys
 
 	fleet bool   // not in a rule: it is for all services together
 	later string // not in this release; what to do instead
@@ -162,7 +163,7 @@ func paceKeys() []key {
 func serviceKeys() []key {
 	return []key{
 		{name: "check", keys: checkKeys(), oneOf: questions,
-			doc: "How and how often to probe. Without `http`, `https` or `tcp` it is a TCP connect."},
+			doc: "How and how often to probe. Without any of `http`, `https`, `tcp`, `tls`, `grpc`, `grpcs` it is a TCP connect."},
 		{name: "safety", keys: safetyKeys(),
 			doc: "The lines that a removal must not cross; safety.md says what each is for."},
 		{name: "quarantine", keys: quarantineKeys(),
@@ -215,25 +216,22 @@ func checkKeys() []key {
 	}...)
 }
 
-func httpKeys() []key {
-	probe := func(at func(*health.Probe) *string) func(*draft) *string {
-		return func(d *draft) *string { return at(d.probe()) }
-	}
-	return []key{
-		{name: "path", def: "/", value: text("path, with its query", probe(func(p *health.Probe) *string { return &p.Path }), checkPath),
+func httpKeys(two string) []key {
+	return append([]key{
+		{name: "path", def: "/", value: text("path, with its query", ofProbe(func(p *health.Probe) *string { return &p.Path }), checkPath),
 			doc: "What to ask for."},
-		{name: "method", def: "GET", value: choice(probe(func(p *health.Probe) *string { return &p.Method }),
+		{name: "method", def: "GET", value: choice(ofProbe(func(p *health.Probe) *string { return &p.Method }),
 			[]string{"GET", "HEAD", "OPTIONS", "POST"}, "GET", "HEAD", "OPTIONS", "POST"),
-			doc: "The request's method. There is no body."},
-		{name: "host", value: text("host name", probe(func(p *health.Probe) *string { return &p.Host }), checkHost),
+			doc: "The request's method."},
+		{name: "host", value: text("host name", ofProbe(func(p *health.Probe) *string { return &p.Host }), checkHost),
 			doc: "The Host header; left out, the address."},
 		{name: "headers", value: headers(), doc: "Further request headers."},
-		{name: "expect", doc: "What passes.", keys: []key{
+		{name: "expect", doc: "What passes.", keys: append([]key{
 			{name: "status", def: `"200-399"`, value: statuses(), doc: "Status codes that pass."},
-			{name: "contains", value: text("text", probe(func(p *health.Probe) *string { return &p.Contains }), checkContains),
+			{name: "contains", value: text("text", ofProbe(func(p *health.Probe) *string { return &p.Contains }), checkContains),
 				doc: "Text that must be in the first 5,120 bytes of the body."},
-		}},
-	}
+		}, bodyKeys()...)},
+	}, requestKeys(two)...)
 }
 
 func safetyKeys() []key {

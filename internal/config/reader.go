@@ -181,6 +181,9 @@ func (r *reader) key(path string, k key, d *draft, at *yaml.Node) {
 		}
 		r.mapping(path, k.keys, d, at)
 		r.exclusive(path, k.oneOf)
+		if k.leave != nil {
+			k.leave(r, path, d)
+		}
 	default:
 		n, ok := r.follow(at)
 		if !ok {

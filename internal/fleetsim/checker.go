@@ -73,7 +73,7 @@ const (
 // process is one life of a checker.
 type process struct {
 	c      *checker
-	mind   *warden.Warden
+	mind   Mind
 	born   time.Duration
 	dead   bool
 	paused bool
@@ -126,17 +126,18 @@ func (c *checker) start() {
 		return
 	}
 	c.lives++
-	p := &process{c: c, mind: warden.New(), born: c.s.now, out: map[uint64]bool{}, epoch: c.lives}
+	p := &process{c: c, mind: c.newMind(), born: c.s.now, out: map[uint64]bool{}, epoch: c.lives}
 	p.engine = newEngine(p)
 	c.proc = p
 	p.eye = newEye(p)
 	events := []warden.Event{p.clock(), warden.Configured{Config: c.s.story.config(c)}}
-	if len(c.s.checkers) == 1 {
+	alone := len(c.s.checkers) == 1 || c.s.foreign()
+	if alone {
 		p.alone()
 		events = append(events, c.s.store.loaded(c.s.store.lost))
 	}
 	p.tell(events...)
-	if len(c.s.checkers) > 1 {
+	if !alone {
 		p.campaign()
 		p.repeat()
 	}

@@ -21,8 +21,9 @@ type Result struct {
 	Figures  string   // times, shares and counts, as text
 	Failures []string // expectations that do not hold, and broken invariants; empty is success
 	Trace    string   // SHA-256 over all effects, hexadecimal
-	Calls    int      // of the checker to the registry and its journal
-	Noise    *Noise   // nil where the story has none
+	Sums     Sums
+	Calls    int    // of the checker to the registry and its journal
+	Noise    *Noise // nil where the story has none
 }
 
 // sim is one run.
@@ -178,6 +179,7 @@ func (s *sim) result() Result {
 		Timeline: s.line.lines,
 		Figures:  s.figures(),
 		Failures: append(s.failures, s.judge.failures...),
+		Sums:     s.sums(),
 		Trace:    hex.EncodeToString(s.trace.Sum(nil)),
 	}
 	for _, c := range s.checkers {

@@ -98,10 +98,13 @@ func (y *eye) owner(svc *service, cfg warden.ServiceConfig, what string, e *leve
 		y.fail("%s in a deploy", what)
 	}
 	if e.Reason == policy.Draining {
-		if last := y.heard.words[k].kind; !stops && last != health.OwnerDraining && last != health.OwnerStopping && y.sight(k).drains == 0 {
-			y.fail("%s as draining, which neither it says nor its owner (%s)", what, word)
+		if last := y.heard.words[k].kind; !stops && last != health.OwnerDraining && last != health.OwnerStopping {
+			y.fail("%s as draining, and its owner says %s", what, word)
 		}
 		return true
+	}
+	if e.Reason == policy.SaysDraining && y.sight(k).drains == 0 {
+		y.fail("%s as draining, which it does not say", what)
 	}
 	if word == health.OwnerStarting && !e.Waiting {
 		y.fail("%s as failing, and it is starting", what)

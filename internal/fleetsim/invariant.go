@@ -261,7 +261,7 @@ func (y *eye) budget(svc *service, e *lever.Entry) {
 	}
 	c, cfg := y.sums(svc, e.Instance), y.j.s.config(svc)
 	x := y.sight(key{svc.ID, e.Instance})
-	share, hard := cfg.Policy.MaxOut, x.hard || e.Waiting || e.Reason == policy.Draining || x.drains > 0
+	share, hard := cfg.Policy.MaxOut, x.hard || e.Waiting || e.Reason == policy.Draining || e.Reason == policy.SaysDraining
 	if hard {
 		share = cfg.Policy.MaxOutHard
 	}

@@ -50,7 +50,7 @@ func newJudge(s *sim) *judge {
 const most = 10
 
 func (j *judge) fail(format string, args ...any) {
-	if len(j.failures) < most {
+	if len(j.failures) < most && !j.s.foreign() {
 		where := fmt.Sprintf("%s (seed %d) at %s: ", j.s.story.Name, j.s.story.Settings.Seed, j.s.now)
 		j.failures = append(j.failures, where+fmt.Sprintf(format, args...))
 	}

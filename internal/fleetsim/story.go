@@ -19,6 +19,7 @@ type Story struct {
 	Settings Settings
 	Services []ServiceStory
 	Length   time.Duration
+	Mind     func(vantage string) Mind // nil: the real one
 
 	otherSeed bool // another seed than the script's is played
 

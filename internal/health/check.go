@@ -3,6 +3,7 @@ package health
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -15,6 +16,11 @@ const (
 	TCP Protocol = iota
 	HTTP
 	HTTPS
+	// Handshake passes when a TLS handshake succeeds.
+	Handshake
+	// GRPC and GRPCS ask grpc.health.v1.Health/Check, the latter over TLS.
+	GRPC
+	GRPCS
 )
 
 func (p Protocol) String() string {
@@ -23,6 +29,12 @@ func (p Protocol) String() string {
 		return "http"
 	case HTTPS:
 		return "https"
+	case Handshake:
+		return "tls"
+	case GRPC:
+		return "grpc"
+	case GRPCS:
+		return "grpcs"
 	}
 	return "tcp"
 }
@@ -38,6 +50,13 @@ type Probe struct {
 	Protocol Protocol
 	Port     uint16 // 0: the instance's AWS_INSTANCE_PORT
 
+	// TCP only.
+
+	// HalfOpen: that the target's kernel answers is enough, and the
+	// connection is taken back before the target can accept it. (On systems
+	// other than Linux it is accepted all the same.)
+	HalfOpen bool
+
 	// HTTP and HTTPS only.
 
 	Method   string        // "" is GET
@@ -47,10 +66,30 @@ type Probe struct {
 	Status   []StatusRange // empty is 200-399, the rule of Route 53 and of load balancers
 	Contains string        // text expected in the first 5,120 bytes of the body (Route 53's bound)
 
-	// HTTPS only.
+	Version    Version
+	Body       string     // of the request
+	Match      string     // regular expression (RE2), to match in the same bytes
+	JSON       []Field    // fields that a JSON body has to have in the same bytes
+	Credential Credential // shown in Authorization, and to the target alone
+	Redirects  uint8      // how many are followed; 0: a redirect is an answer like any other
 
-	ServerName string // SNI; "" is Host
-	Verify     bool   // verify the certificate; false as in Route 53, which does not
+	// GRPC and GRPCS only, beside Host.
+
+	Service string // whose health is asked for; "" is the server's
+
+	// Over TLS only.
+
+	ServerName            string        // SNI; "" is Host
+	Verify                bool          // verify the certificate; false as in Route 53, which does not
+	CA                    string        // file of the authorities to verify with; "" is the system's
+	ClientCert, ClientKey string        // files of the certificate that we show; "" shows none
+	WarnWithin            time.Duration // of the certificate's end, the detail of a pass says so; 0 is DefaultWarnWithin, below 0 never
+	FailWithin            time.Duration // of the certificate's end, the probe fails; 0: its end fails nothing
+
+	// Of all protocols.
+
+	Source        netip.Addr // to connect from; invalid: the kernel's choice
+	ProxyProtocol uint8      // version of the header that precedes everything else; 0: none
 
 	// Probes made of others, and their parts. Of them, only Port counts beside:
 	// it is that of the parts which have none.
@@ -111,6 +150,9 @@ func (p Probe) Fingerprint() uint64 {
 	if p.Verify {
 		num(1)
 	}
+	if p.HalfOpen {
+		num(2)
+	}
 	if p.Composite() { // a plain probe has the fingerprint that it always had
 		num(uint64(p.Combine)<<32 | uint64(p.N))
 		num(uint64(len(p.Of)))
@@ -121,6 +163,7 @@ func (p Probe) Fingerprint() uint64 {
 			num(2)
 		}
 	}
+	p.options(num, str)
 	return h.Sum64()
 }
 
@@ -137,7 +180,7 @@ func (p Probe) Equal(q Probe) bool {
 	return p.Protocol == q.Protocol && p.Port == q.Port &&
 		p.Method == q.Method && p.Path == q.Path && p.Host == q.Host && slices.Equal(p.Headers, q.Headers) &&
 		slices.Equal(p.Status, q.Status) && p.Contains == q.Contains &&
-		p.ServerName == q.ServerName && p.Verify == q.Verify &&
+		p.ServerName == q.ServerName && p.Verify == q.Verify && p.HalfOpen == q.HalfOpen && p.sameOptions(&q) &&
 		p.Name == q.Name && p.Combine == q.Combine && p.N == q.N && p.Invert == q.Invert && slices.EqualFunc(p.Of, q.Of, Probe.Equal)
 }
 

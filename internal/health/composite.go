@@ -38,8 +38,13 @@ func (p Probe) String() string {
 	switch p.Combine {
 	case Single:
 		b.WriteString(p.Protocol.String())
-		if p.Protocol != TCP {
+		switch p.Protocol {
+		case HTTP, HTTPS:
 			b.WriteString(" " + cmp.Or(p.Path, "/"))
+		case GRPC, GRPCS:
+			if p.Service != "" {
+				b.WriteString(" " + p.Service)
+			}
 		}
 	case AtLeast:
 		fmt.Fprintf(&b, "at least %d", p.N)

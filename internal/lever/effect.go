@@ -167,7 +167,7 @@ func (j Job) verifyStatus(found bool, s health.Status, now health.Instant) (Job,
 }
 
 func (j Job) finish(p Phase, now health.Instant) (Job, Call) {
-	j.step, j.tries = stepFinish, 0
+	j.step = stepFinish
 	j.Entry.Phase, j.Entry.Operation = p, ""
 	j.ending = Applied
 	switch p {
@@ -189,7 +189,7 @@ func (j Job) retract(e End, note string, now health.Instant) (Job, Call) {
 	if rest == Intended {
 		return j.drop(e, note, now)
 	}
-	j.step, j.tries = stepRetract, 0
+	j.step = stepRetract
 	j.Note, j.ending = note, e
 	j.Entry.Phase, j.Entry.Operation = rest, ""
 	if rest == Out && j.Entry.OutSince == 0 {
@@ -230,7 +230,7 @@ func (j Job) retractCancelled(why policy.Reason, now health.Instant) (Job, Call)
 
 // drop closes the entry: nothing of ours is left in the registry to undo.
 func (j Job) drop(e End, note string, now health.Instant) (Job, Call) {
-	j.step, j.tries, j.closing = stepRetract, 0, true
+	j.step, j.closing = stepRetract, true
 	j.Note, j.ending = note, e
 	return j.journal(now)
 }

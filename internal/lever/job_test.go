@@ -405,3 +405,26 @@ func TestPaceWithDefaults(t *testing.T) {
 		t.Errorf("got %+v", p)
 	}
 }
+
+func TestWhichCallsWrite(t *testing.T) {
+	for op := lever.Nothing; op <= lever.PollOperation; op++ {
+		want := op == lever.Register || op == lever.Deregister || op == lever.SetStatus
+		if op.Writes() != want {
+			t.Errorf("%s writes: %v", op, !want)
+		}
+	}
+}
+
+// TestOverIsOver: an ended job takes no more results.
+func TestOverIsOver(t *testing.T) {
+	w := newWorld()
+	j, err := run(w, scenarioNamed(t, "quarantine"), func(int, lever.Call) fate { return well })
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := j.Left()
+	j, c := lever.Step(j, lever.Result{}, w.now)
+	if after, _ := j.Left(); c.Op != lever.Nothing || after.ID != before.ID || j.End != lever.Applied {
+		t.Errorf("one more result: %s, leaves %+v", c.Op, after)
+	}
+}

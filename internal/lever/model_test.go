@@ -23,6 +23,8 @@ type scenario struct {
 	kind  lever.Kind
 	ready func(*world) lever.Entry // prepares the world; the entry to start with
 	born  bool                     // it was registered UNHEALTHY: out, and not because of us
+
+	start func(*world, lever.Entry) (lever.Job, lever.Call) // nil: as the goal says
 }
 
 func fresh(k lever.Kind) lever.Entry {
@@ -37,41 +39,41 @@ func stored(w *world, e lever.Entry, p lever.Phase) lever.Entry {
 }
 
 var scenarios = []scenario{
-	{"quarantine", lever.ToOut, lever.Quarantine, func(*world) lever.Entry { return fresh(lever.Quarantine) }, false},
+	{"quarantine", lever.ToOut, lever.Quarantine, func(*world) lever.Entry { return fresh(lever.Quarantine) }, false, nil},
 	{"quarantine again", lever.ToOut, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
 		e.Restored = true
 		return stored(w, e, lever.Returned)
-	}, false},
+	}, false, nil},
 	{"restore", lever.ToIn, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
 		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.attrs = nil
 		return stored(w, e, lever.Out)
-	}, false},
-	{"status out", lever.ToOut, lever.CustomStatus, func(*world) lever.Entry { return fresh(lever.CustomStatus) }, false},
+	}, false, nil},
+	{"status out", lever.ToOut, lever.CustomStatus, func(*world) lever.Entry { return fresh(lever.CustomStatus) }, false, nil},
 	{"status in", lever.ToIn, lever.CustomStatus, func(w *world) lever.Entry {
 		e := fresh(lever.CustomStatus)
 		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.status = health.Unhealthy
 		return stored(w, e, lever.Out)
-	}, false},
+	}, false, nil},
 	{"first raise", lever.ToIn, lever.CustomStatus, func(w *world) lever.Entry {
 		w.status = health.Unhealthy
 		return fresh(lever.CustomStatus)
-	}, true},
-	{"drill", lever.ToProve, lever.Drill, func(*world) lever.Entry { return fresh(lever.Drill) }, false},
+	}, true, nil},
+	{"drill", lever.ToProve, lever.Drill, func(*world) lever.Entry { return fresh(lever.Drill) }, false, nil},
 	{"release of what is out", lever.ToRelease, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
 		e.OutSince = epoch + int64(begin) - int64(time.Hour)
 		w.attrs = nil
 		return stored(w, e, lever.Out)
-	}, false},
+	}, false, nil},
 	{"release of what is back", lever.ToRelease, lever.Quarantine, func(w *world) lever.Entry {
 		e := fresh(lever.Quarantine)
 		e.Restored = true
 		return stored(w, e, lever.Returned)
-	}, false},
+	}, false, nil},
 }
 
 // run carries a job from its start to its end, over deaths of the process.
@@ -80,7 +82,9 @@ func run(w *world, s scenario, fateOf func(n int, c lever.Call) fate) (lever.Job
 	var j lever.Job
 	var c lever.Call
 	e := s.ready(w)
-	if s.goal == lever.ToRelease {
+	if s.start != nil {
+		j, c = s.start(w, e)
+	} else if s.goal == lever.ToRelease {
 		j, c = lever.Release(e, lever.Pace{}, epoch)
 	} else {
 		j, c = lever.Start(s.goal, e, lever.Pace{}, epoch, w.now)

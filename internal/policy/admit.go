@@ -172,10 +172,7 @@ func (p *Proposal) limitedSoft() bool {
 
 // every is the spacing that keeps a rate.
 func (r Rate) every() time.Duration {
-	if r.N <= 0 {
-		return r.Per
-	}
-	return r.Per / time.Duration(r.N)
+	return r.Per / time.Duration(max(r.N, 1))
 }
 
 // NextFree is when a proposal that velocity withholds could be paid for; zero:

@@ -81,7 +81,7 @@ func anyMember(t *rapid.T, i int) Member {
 	m.Ready = m.Ever || flag("ready")
 	m.Gray, m.Draining = flag("is gray"), flag("drains")
 	if m.Ours || m.Removing || m.Memo.Shadow {
-		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, Draining, Slow}).Draw(t, "out for")
+		m.OutFor = rapid.SampledFrom([]Reason{NoReason, Failing, Gray, SaysDraining, Slow}).Draw(t, "out for")
 	}
 	m.Removed = rapid.IntRange(0, 6).Draw(t, "removed")
 	m.Memo = Memo{Standing: Standing(rapid.IntRange(0, 5).Draw(t, "standing")), Since: anyInstant(t, "since"), Shadow: flag("shadow")}

@@ -121,14 +121,14 @@ func massive(w World, c *FleetConfig, recent []Onset) bool {
 // spread reports whether xs have at least so many different keys. It looks no
 // further than it must: a whole fleet may begin to fail at once.
 func spread[K comparable](xs []Onset, least int, key func(Onset) K) bool {
-	seen := make([]K, 0, max(least, 0))
+	var seen []K
 	for _, x := range xs {
-		if len(seen) >= least {
-			break
-		}
 		if k := key(x); !slices.Contains(seen, k) {
 			seen = append(seen, k)
 		}
+		if len(seen) >= least {
+			return true
+		}
 	}
-	return len(seen) >= least
+	return least <= 0
 }

@@ -63,6 +63,9 @@ func TestGates(t *testing.T) {
 		{func(w *World) { w.Retiring = true }, []Reason{Retiring}},
 		{func(w *World) { w.DoubtUntil = testNow + 1 }, []Reason{SelfDoubt}},
 		{func(w *World) { w.DoubtUntil = testNow }, nil},
+		{func(w *World) { w.Standby = true }, []Reason{Standby}},
+		{func(w *World) { w.Accusers, w.Quorum = 1, 2 }, []Reason{NoQuorum}},
+		{func(w *World) { w.Accusers, w.Quorum = 2, 2 }, nil},
 	} {
 		w := open
 		c.change(&w)

@@ -27,7 +27,10 @@ type proof struct {
 	until    health.Instant // how long the owner's word holds; 0: it rests on none
 }
 
-// ByOwner reports whether a removal rests on somebody's word, not on failures.
+// leaves reports whether a removal is of what is about to stop, whoever says so.
+func leaves(why Reason) bool { return why == Draining || why == SaysDraining }
+
+// ByOwner reports whether a removal rests on its owner's word, not on failures.
 func ByOwner(why Reason) bool { return why == OwnerGone || why == Draining || why == UndoResurrection }
 
 // needsWord reports whether only its owner's word brings an instance back: its

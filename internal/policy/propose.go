@@ -77,8 +77,10 @@ func accused(s situation) (Action, Reason) {
 		return Remove, OwnerGone
 	case s.zoneDead():
 		return Remove, Zone
-	case m.OwnerDraining, m.Draining && m.Ever:
+	case m.OwnerDraining:
 		return Remove, Draining
+	case m.Draining && m.Ever:
+		return Remove, SaysDraining
 	case m.Gray && m.Verdict == health.Unhealthy && m.Fails < s.v.Fall && !m.OwnerStarting:
 		return Remove, Gray
 	case m.Last == health.Pass || m.Fails == 0:
@@ -184,8 +186,10 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 		switch {
 		case m.Gone:
 			p.propose(v, i, Cancel, OwnerGone, NoReason)
-		case m.draining():
+		case m.OwnerDraining:
 			p.propose(v, i, Cancel, Draining, NoReason)
+		case m.Draining:
+			p.propose(v, i, Cancel, SaysDraining, NoReason)
 		case m.Last == health.Fail && !m.started() && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
@@ -193,7 +197,7 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 		if r := firstRule(gates, s); r != nil && !m.Pending {
 			p.propose(v, i, Cancel, r.reason, NoReason)
 		}
-	case (m.OutFor == OwnerGone || m.OutFor == Draining && !m.draining()) && m.RunningAt != 0:
+	case (m.OutFor == OwnerGone || m.OutFor == Draining) && m.RunningAt != 0:
 		p.propose(v, i, Cancel, OwnerRuns, NoReason)
 	case s.cleared():
 		p.propose(v, i, Cancel, PassedInHold, NoReason)
@@ -233,8 +237,8 @@ func (s *situation) cleared() bool {
 		return true
 	case m.OutFor == Slow:
 		return !m.Degraded && m.Last == health.Pass
-	case m.OutFor == Draining:
-		return !m.draining() && !m.Objected && m.Last == health.Pass
+	case m.OutFor == SaysDraining:
+		return !m.Draining && !m.Objected && m.Last == health.Pass
 	case ByOwner(m.OutFor):
 		return false
 	case m.OutFor == Gray, m.Pending && s.zoneDead():

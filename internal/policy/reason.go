@@ -13,7 +13,8 @@ const (
 	Slow         Reason = "slow"           // it passes, but far slower than its peers
 	NeverReady   Reason = "never-ready"    // admission: not capacity until its first pass (rule 11)
 	OwnerGone    Reason = "owner-gone"     // the owner says it has stopped
-	Draining     Reason = "draining"       // it is about to stop: its owner says so, or itself
+	Draining     Reason = "draining"       // it is about to stop, its owner says
+	SaysDraining Reason = "says-draining"  // it says itself that it is about to stop
 	OwnerRuns    Reason = "owner-running"  // the owner took that back: the removal is off
 	Recovered    Reason = "recovered"      // earned its return (rule 12)
 	FirstPass    Reason = "first-pass"     // admission ends (rule 11), or an initial UNHEALTHY is lifted (rule 13)

@@ -115,7 +115,7 @@ var rules = [...]rule{
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill == DrillBad }},
 	{9, Holding, 0, "the hold has passed",
 		func(s situation) bool {
-			return s.v.Quarantine && s.why != Draining && s.now < s.holding.Add(s.v.Config.Hold)
+			return s.v.Quarantine && !leaves(s.why) && s.now < s.holding.Add(s.v.Config.Hold)
 		}},
 	{14, DrillPending, admission | draining, "the restore drill is done",
 		func(s situation) bool { return s.v.Quarantine && s.v.Drill != DrillDone }},
@@ -171,7 +171,7 @@ func lastHealthy(s situation) bool {
 		}
 		left++
 	}
-	return left == 0 || s.c.N < 2 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
+	return left == 0 || s.c.N == 2 && s.m.class(s.why) == health.Soft && s.action != HoldOut
 }
 
 // halved reports whether the removal may be for something that others need,
@@ -188,7 +188,7 @@ func (r *rule) applies(s situation) bool {
 		return r.scope&gone != 0
 	case s.action == HoldOut:
 		return r.scope&admission != 0
-	case s.why == Draining:
+	case leaves(s.why):
 		return r.scope&draining != 0
 	}
 	return s.why != Zone || r.scope&single == 0

@@ -358,7 +358,7 @@ func TestDrainingGoesAtItsWord(t *testing.T) {
 	v.Quarantine = true
 	v.Members[0] = leaver(v.Members[0])
 	v.Members[0].Memo = Memo{}
-	if d := answer(t, warm, v); !d.Admitted || d.Reason != Draining || d.Class != health.Hard {
+	if d := answer(t, warm, v); !d.Admitted || d.Reason != SaysDraining || d.Class != health.Hard {
 		t.Errorf("%s for %s, admitted %v, class %s", d.Action, d.Reason, d.Admitted, d.Class)
 	}
 	v.Members[1], v.Members[2] = leaver(v.Members[1]), leaver(v.Members[2])

@@ -117,7 +117,7 @@ func (m *Member) class(why Reason) health.Class {
 		return health.Gone
 	case why == Gray, why == Slow:
 		return health.Soft
-	case why == Draining || why == Zone:
+	case leaves(why) || why == Zone:
 		return health.Hard
 	}
 	return m.Cause.Class()
@@ -219,7 +219,7 @@ func Count(v *ServiceView) Counts {
 // away is how many are out, for a removal because of why: those that are about
 // to stop count against everybody but their own kind, or none of them could go.
 func (c Counts) away(why Reason) int {
-	if why == Draining {
+	if leaves(why) {
 		return c.Out - c.Draining
 	}
 	return c.Out

@@ -79,7 +79,7 @@ func TestCompositeAsksAtOnce(t *testing.T) {
 	for range n {
 		pr.Of = append(pr.Of, health.Probe{Protocol: health.HTTP})
 	}
-	o := ask(t, ap, pr, enough)
+	o := portable.ask(t, ap, pr, enough)
 	want{health.Pass, health.NoCause, ""}.check(t, o)
 	if !o.Draining {
 		t.Error("what a part says is lost")
@@ -91,7 +91,7 @@ func TestCompositeHasOneTimeout(t *testing.T) {
 	t.Parallel()
 	ap := serveTCP(t, func(net.Conn) {})
 	get := health.Probe{Protocol: health.HTTP}
-	o := ask(t, ap, health.Probe{Combine: health.Any, Of: []health.Probe{get, get, get}}, patience)
+	o := portable.ask(t, ap, health.Probe{Combine: health.Any, Of: []health.Probe{get, get, get}}, patience)
 	want{health.Fail, health.Timeout, ""}.check(t, o)
 	if took := o.End.Sub(o.Start); took > patience+5*time.Second {
 		t.Errorf("took %v, the timeout is %v", took, patience)

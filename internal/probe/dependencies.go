@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"mime"
-	"net"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -15,10 +13,6 @@ import (
 const (
 	maxDependencies   = 32
 	maxDependencyName = 64 // bytes
-
-	// listing is how long after a status the body may take that lists what the
-	// target needs. The observation is complete by then.
-	listing = 200 * time.Millisecond
 )
 
 // Dependencies reads what a deep endpoint says of the things that its target
@@ -61,13 +55,13 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"))
 }
 
-// listed reads what a target that answered needs from the rest of its body, of
-// which so much was read.
-func (a *attempt) listed(conn net.Conn, read []byte, rest io.Reader) []health.Dependency {
-	conn.SetReadDeadline(time.Now().Add(min(listing, time.Until(a.deadline))))
-	more, err := io.ReadAll(io.LimitReader(rest, int64(maxBody-len(read))))
+// listed reads what a target that fails needs from its body, and returns what
+// is left of that.
+func (a *attempt) listed(body io.Reader) io.Reader {
+	said, err := io.ReadAll(io.LimitReader(body, maxBody))
 	if err != nil {
 		return nil
 	}
-	return Dependencies(append(read, more...))
+	a.obs.Dependencies = Dependencies(said)
+	return body
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -72,13 +73,14 @@ func FuzzDependencies(f *testing.F) {
 	})
 }
 
-// TestHTTPDependencies: a body that says what the target needs is read whatever
-// the status, where it is JSON and whole; what it says changes no verdict.
+// TestHTTPDependencies: of a target that fails by its status, a body that says
+// what it needs is read where it is JSON and whole; it changes no verdict.
 func TestHTTPDependencies(t *testing.T) {
 	t.Parallel()
 	const said = `{"status": "down", "dependencies": [{"name": "db", "critical": true, "ok": false}]}`
 	const json = "Content-Type: application/json\r\n"
 	db := []health.Dependency{{Name: "db", Critical: true, Outcome: health.Fail}}
+	const down = "HTTP/1.1 503 Service Unavailable\r\n"
 	get := health.Probe{Protocol: health.HTTP}
 	whole := fmt.Sprintf("Content-Length: %d\r\n\r\n", len(said)) + said
 	for name, c := range map[string]struct {
@@ -87,24 +89,24 @@ func TestHTTPDependencies(t *testing.T) {
 		pass  bool
 		want  []health.Dependency
 	}{
-		"and fails":         {says("HTTP/1.1 503 x\r\n" + json + whole), get, false, db},
-		"and passes":        {says(okHead + json + whole), get, true, db},
-		"and stays open":    {saysAndStays(okHead + json + whole), get, true, db},
-		"in chunks":         {says(okHead + json + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(said), said)), get, true, db},
-		"with a text":       {says(okHead + json + whole), health.Probe{Protocol: health.HTTP, Contains: "status"}, true, db},
-		"without the text":  {says(okHead + json + whole), health.Probe{Protocol: health.HTTP, Contains: "needle"}, false, nil},
-		"not as JSON":       {says(okHead + whole), get, true, nil},
-		"cut off":           {says(okHead + json + "Content-Length: 500\r\n\r\n" + said), get, true, nil},
-		"and more, forever": {drips(okHead+json+"\r\n"+said, 1e6), get, true, nil},
-		"to HEAD":           {says(okHead + json + "Content-Length: 500\r\n\r\n"), health.Probe{Protocol: health.HTTP, Method: "HEAD"}, true, nil},
-		"too much":          {says(okHead + json + "\r\n" + strings.Repeat(" ", maxBody) + said), get, true, nil},
+		"and fails":        {says(down + json + whole), get, false, db},
+		"and passes":       {says(okHead + json + whole), get, true, nil},
+		"and stays open":   {saysAndStays(down + json + whole), get, false, db},
+		"in chunks":        {says(down + json + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(said), said)), get, false, db},
+		"in small pieces":  {drips(down+json+whole, time.Millisecond), get, false, db},
+		"without the text": {says(okHead + json + whole), health.Probe{Protocol: health.HTTP, Contains: "needle"}, false, nil},
+		"not as JSON":      {says(down + whole), get, false, nil},
+		"cut off":          {says(down + json + "Content-Length: 500\r\n\r\n" + said), get, false, nil},
+		"to HEAD":          {says(down + json + "Content-Length: 500\r\n\r\n"), health.Probe{Protocol: health.HTTP, Method: "HEAD"}, false, nil},
+		"too much":         {says(down + json + "\r\n" + strings.Repeat(" ", maxBody) + said), get, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := ask(t, serveTCP(t, c.serve), c.probe, enough)
-			if (o.Outcome == health.Pass) != c.pass || !slices.Equal(o.Dependencies, c.want) {
-				t.Errorf("%s %s, %+v; want %+v", o.Outcome, o.Detail, o.Dependencies, c.want)
-			}
+			inBoth(t, func(t *testing.T, k kind) {
+				o := k.ask(t, serveTCP(t, c.serve), c.probe, enough)
+				if (o.Outcome == health.Pass) != c.pass || !slices.Equal(o.Dependencies, c.want) {
+					t.Errorf("%s %s, %+v; want %+v", o.Outcome, o.Detail, o.Dependencies, c.want)
+				}
+			})
 		})
 	}
 }

@@ -97,15 +97,15 @@ func TestDoubtsOfProbersAreReportedOnceASecond(t *testing.T) {
 
 // Observations wait for company, doubts do not.
 func TestDoubtsAreNotHeldBack(t *testing.T) {
-	b := newOutbox()
+	b := newOutbox(func() {})
 	b.add(health.Observation{})
 	b.pack(1)
-	if b.exit() != nil {
+	if _, ok := b.take(); ok {
 		t.Error("a single observation leaves at once")
 	}
 	b.doubt(health.DoubtPorts)
 	b.pack(2)
-	if b.exit() == nil || len(b.first().doubts) != 1 || len(b.first().observations) != 1 {
-		t.Errorf("ready after a doubt: %+v", b.ready)
+	if p, ok := b.take(); !ok || len(p.doubts) != 1 || len(p.observations) != 1 {
+		t.Errorf("ready after a doubt: %+v", p)
 	}
 }

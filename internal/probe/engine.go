@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -11,7 +12,11 @@ import (
 )
 
 const (
-	defaultMaxInFlight = 1024
+	// defaultWorkers and defaultAloft are how many probes run at once, on
+	// goroutines and in the event loop; the latter only as far as a quarter of
+	// the process's descriptors allows.
+	defaultWorkers = 1024
+	defaultAloft   = 8192
 
 	// maxLate is how late a probe may start, as a share of its interval, for
 	// its failure to count (safety rule 2).
@@ -26,7 +31,7 @@ type Config struct {
 	Now func() health.Instant
 
 	// Deliver is given the observations, at most 256 at once and at most 10 ms
-	// after their connections were closed, and owns the slice. Calls come one after the
+	// after they were made, and owns the slice. Calls come one after the
 	// other. While a call blocks, up to 64 batches wait; then no further
 	// probes start until there is room again.
 	Deliver func([]health.Observation)
@@ -36,10 +41,17 @@ type Config struct {
 	// goroutine that calls Deliver. May be nil.
 	Doubt func(health.Doubt)
 
-	// MaxInFlight bounds the probes that run at once. Each takes a goroutine,
-	// a descriptor and about 20 KiB while it runs, so it has to stay well below
-	// the process's limit of descriptors. Default 1024.
+	// MaxInFlight bounds the probes that run at once, for each of the two ways
+	// in which they are run. On a goroutine (every protocol but those below)
+	// one takes a descriptor and about 20 KiB while it runs; default 1024. In
+	// the event loop (plain HTTP and TCP, on Linux) it takes a descriptor, and
+	// up to 64 KiB only while a long answer comes in; default 8192, or a
+	// quarter of the process's limit of descriptors where that is less.
 	MaxInFlight int
+
+	// Portable runs all probes on goroutines and the net package, as it is on
+	// systems for which there is no event loop.
+	Portable bool
 
 	// Probe replaces the prober, for tests. It is called concurrently, must
 	// return soon after ctx ends, and may leave Target, Start and End empty.
@@ -53,19 +65,47 @@ type Config struct {
 // Which probes run is shared fairly among services. A probe that finds no room
 // before the target's next one is due is reported as Indeterminate, Overloaded;
 // a failure of a probe that started more than half an interval late, as
-// Indeterminate, Late.
+// Indeterminate, Late. In the event loop a probe may start a 64th of its
+// interval late, at most 9 ms, so that several start together.
 //
 // Watch, Unwatch and Reschedule never block, may be called by any goroutine,
 // also from Deliver and before Run, and take effect in the order of the calls.
 type Engine struct {
 	cfg    Config
 	prober *Prober       // nil where Config.Probe replaces it
-	wake   chan struct{} // capacity 1: orders has something
+	wake   chan struct{} // capacity 1: orders has something; not for a carrier
+	plans  plans
+
+	// carrier runs what it can carry, and is what the loop rests in. It is nil
+	// in the portable engine; lack says why, if that is not by choice.
+	carrier carrier
+	lack    error
 
 	mu     sync.Mutex
 	orders []order
 
 	loop loop // owned by Run
+}
+
+// carrier runs probes without a goroutine for each. The loop owns it, but for
+// carries and ring.
+type carrier interface {
+	// carries reports whether t is one for the carrier.
+	carries(t *health.Target) bool
+	// launch begins a probe; the loop's take is given the job when it is done,
+	// which may be at once.
+	launch(j *job, p *place)
+	// next is when expire has something to do.
+	next() health.Instant
+	// expire ends what has come to its deadline.
+	expire(now health.Instant)
+	// rest waits for at most d, until ring is called or probes under way have
+	// moved on, and moves them on.
+	rest(d time.Duration)
+	// ring ends a rest, or the next one. Any goroutine may call it.
+	ring()
+	// close calls off what is under way.
+	close()
 }
 
 // NewEngine returns an engine without targets. Run starts it.
@@ -76,7 +116,6 @@ func NewEngine(c Config) (*Engine, error) {
 	if c.MaxInFlight < 0 {
 		return nil, errors.New("probe engine: MaxInFlight is negative")
 	}
-	c.MaxInFlight = cmp.Or(c.MaxInFlight, defaultMaxInFlight)
 	e := &Engine{cfg: c, wake: make(chan struct{}, 1)}
 	e.loop = newLoop(e)
 	if e.cfg.Probe == nil {
@@ -84,16 +123,25 @@ func NewEngine(c Config) (*Engine, error) {
 		o.Doubt = e.loop.senses.raise
 		e.prober = NewProber(o, c.Now)
 		e.cfg.Probe = e.prober.Probe
+		e.plans.agent = e.prober.agent
+		if !c.Portable {
+			e.carrier, e.lack = newCarrier(e)
+		}
 	}
 	return e, nil
 }
 
+// Portable reports whether all probes run on goroutines and the net package,
+// and why, if that was not asked for.
+func (e *Engine) Portable() (bool, error) { return e.carrier == nil, e.lack }
+
 // order is a call of Watch, Unwatch or Reschedule on its way to the loop.
 type order struct {
-	kind   orderKind
-	handle health.Handle
-	at     health.Instant
-	target *health.Target // Watch
+	kind    orderKind
+	handle  health.Handle
+	at      health.Instant
+	place   place  // Watch
+	service string // Watch
 }
 
 type orderKind uint8
@@ -110,7 +158,14 @@ const (
 // answer to the old check that is still under way is dropped. A target whose
 // handle is older than the one that now holds its index is ignored.
 func (e *Engine) Watch(t health.Target, first health.Instant) {
-	e.send(order{kind: watch, handle: t.Handle, at: first, target: &t})
+	o := order{kind: watch, handle: t.Handle, at: first, service: t.Service.ID}
+	if e.carrier != nil && e.carrier.carries(&t) {
+		o.place = place{addr: netip.AddrPortFrom(t.Addr.Unmap(), dialAddr(&t).Port()), plan: e.plans.take(t.Check)}
+	} else {
+		own := t
+		o.place = place{target: &own}
+	}
+	e.send(o)
 }
 
 // SetPolicy puts another address policy into force for every connection from
@@ -136,6 +191,15 @@ func (e *Engine) send(o order) {
 	e.mu.Lock()
 	e.orders = append(e.orders, o)
 	e.mu.Unlock()
+	e.ring()
+}
+
+// ring makes the loop take a turn.
+func (e *Engine) ring() {
+	if e.carrier != nil {
+		e.carrier.ring()
+		return
+	}
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -147,47 +211,55 @@ func (e *Engine) send(o order) {
 // delivered by then are lost. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	var children sync.WaitGroup
+	if e.prober != nil {
+		e.prober.aside = children.Go
+	}
 	children.Go(func() { e.loop.outbox.deliver(ctx, e.cfg.Deliver, e.cfg.Doubt) })
 	e.loop.run(ctx, &children)
 	children.Wait()
 	return nil
 }
 
-// job is one probe on its way to a worker and back.
+// job is one probe on its way to whoever runs it and back.
 type job struct {
 	ticket
-	service int32
-	target  *health.Target
-	due     health.Instant
-	noticed health.Instant
-	sent    health.Instant
-	result  health.Observation
+	handle   health.Handle
+	service  int32
+	lane     lane
+	interval time.Duration
+	timeout  time.Duration
+	due      health.Instant
+	noticed  health.Instant
+	sent     health.Instant
+	target   *health.Target // for workers
+	result   health.Observation
 }
 
 // work runs jobs until there are no more.
 func (e *Engine) work(ctx context.Context, jobs <-chan job, done chan<- job) {
 	for j := range jobs {
 		start := e.cfg.Now()
-		o := e.cfg.Probe(ctx, j.target)
-		o.Target, o.Due = j.target.Handle, j.due
-		o.Start = cmp.Or(o.Start, start)
-		o.End = cmp.Or(o.End, e.cfg.Now())
-		j.result = timely(o, j.target.Check)
+		j.result = e.cfg.Probe(ctx, j.target)
+		j.result.Start = cmp.Or(j.result.Start, start)
+		j.result.End = cmp.Or(j.result.End, e.cfg.Now())
 		done <- j
+		if e.carrier != nil {
+			e.carrier.ring()
+		}
 	}
 }
 
 // timely withdraws a failure that may be the checker's own slowness: the probe
 // began more than half an interval late, or ended that much after its timeout.
-func timely(o health.Observation, c health.Check) health.Observation {
+func timely(o health.Observation, interval, timeout time.Duration) health.Observation {
 	if o.Outcome != health.Fail {
 		return o
 	}
-	slack := time.Duration(maxLate * float64(intervalOf(c)))
+	slack := time.Duration(maxLate * float64(interval))
 	switch {
 	case o.Start.Sub(o.Due) > slack:
 		o.Detail = printable("started " + o.Start.Sub(o.Due).Round(time.Millisecond).String() + " late: " + o.Detail)
-	case o.End.Sub(o.Start) > timeoutOf(c)+slack:
+	case o.End.Sub(o.Start) > timeout+slack:
 		o.Detail = printable("took " + o.End.Sub(o.Start).Round(time.Millisecond).String() + ", the checker stood still: " + o.Detail)
 	default:
 		return o

@@ -230,8 +230,8 @@ func TestChurnLeavesNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		stop()
 		l := &r.engine.loop
-		if l.workers > 8 || len(l.room.index) != 0 || len(l.sched.heap) != 0 || len(l.sched.slots) != 50 || len(l.room.services) > 60 {
-			t.Errorf("%d workers, %d services (%d entries), %d in the heap, %d slots", l.workers, len(l.room.index), len(l.room.services), len(l.sched.heap), len(l.sched.slots))
+		if l.workers > 8 || len(l.rooms[byWorkers].index) != 0 || len(l.sched.order.heap) != 0 || len(l.sched.slots) != 50 || len(l.rooms[byWorkers].services) > 60 {
+			t.Errorf("%d workers, %d services (%d entries), %d in the heap, %d slots", l.workers, len(l.rooms[byWorkers].index), len(l.rooms[byWorkers].services), len(l.sched.order.heap), len(l.sched.slots))
 		}
 	})
 }
@@ -239,68 +239,67 @@ func TestChurnLeavesNothing(t *testing.T) {
 // The whole engine on real sockets: pass, status, refusal and silence, each
 // where it belongs, and no goroutine more at the end than at the start.
 func TestEngineOnRealSockets(t *testing.T) {
-	good := serveTCP(t, says(okHead+"Content-Length: 2\r\n\r\nok"))
-	bad := serveTCP(t, says("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"))
-	mute := serveTCP(t, func(net.Conn) {})
-	kinds := []struct {
-		ap      netip.AddrPort
-		timeout time.Duration
-		want    Result
-	}{
-		{good, enough, Result{health.Pass, health.NoCause}},
-		{bad, enough, Result{health.Fail, health.BadStatus}},
-		{closedPort(t), enough, Result{health.Fail, health.Refused}},
-		{mute, patience, Result{health.Fail, health.Timeout}},
-	}
-	const targets = 40
-	before := runtime.NumGoroutine()
-	complete := make(chan struct{})
-	seen := map[health.Handle]int{} // owned by Deliver until complete is closed
-	missing := targets
-	engine, err := NewEngine(Config{
-		Options: Options{Policy: loopbackOnly}, Now: clock(),
-		Deliver: func(batch []health.Observation) {
-			for _, o := range batch {
-				if o.Cause == health.Late || o.Cause == health.Overloaded {
-					continue // a busy machine; the next one counts
-				}
-				if got, want := (Result{o.Outcome, o.Cause}), kinds[o.Target.Index()%len(kinds)].want; got != want {
-					t.Errorf("target %d: %v %v (%s), want %v %v", o.Target.Index(), got.Outcome, got.Cause, o.Detail, want.Outcome, want.Cause)
-				}
-				if seen[o.Target]++; seen[o.Target] == 3 {
-					if missing--; missing == 0 {
-						close(complete)
+	inBoth(t, func(t *testing.T, k kind) {
+		good := serveTCP(t, says(okHead+"Content-Length: 2\r\n\r\nok"))
+		bad := serveTCP(t, says("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"))
+		mute := serveTCP(t, func(net.Conn) {})
+		kinds := []struct {
+			ap      netip.AddrPort
+			timeout time.Duration
+			want    Result
+		}{
+			{good, enough, Result{health.Pass, health.NoCause}},
+			{bad, enough, Result{health.Fail, health.BadStatus}},
+			{closedPort(t), enough, Result{health.Fail, health.Refused}},
+			{mute, patience, Result{health.Fail, health.Timeout}},
+		}
+		const targets = 40
+		before := runtime.NumGoroutine()
+		complete := make(chan struct{})
+		seen := map[health.Handle]int{} // owned by Deliver until complete is closed
+		missing := targets
+		engine := k.engine(t, Config{
+			Options: Options{Policy: loopbackOnly},
+			Deliver: func(batch []health.Observation) {
+				for _, o := range batch {
+					if o.Cause == health.Late || o.Cause == health.Overloaded {
+						continue // a busy machine; the next one counts
+					}
+					if got, want := (Result{o.Outcome, o.Cause}), kinds[o.Target.Index()%len(kinds)].want; got != want {
+						t.Errorf("target %d: %v %v (%s), want %v %v", o.Target.Index(), got.Outcome, got.Cause, o.Detail, want.Outcome, want.Cause)
+					}
+					if seen[o.Target]++; seen[o.Target] == 3 {
+						if missing--; missing == 0 {
+							close(complete)
+						}
 					}
 				}
-			}
-		},
+			},
+		})
+		for i := range uint32(targets) {
+			kind := kinds[int(i)%len(kinds)]
+			tg := *targetAt(kind.ap, health.Probe{Protocol: health.HTTP}, kind.timeout)
+			tg.Handle, tg.Check.Interval = health.NewHandle(i, 1), 2*patience
+			engine.Watch(tg, health.Instant(1+i*1e6))
+		}
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*enough, errors.New("not every target was observed three times"))
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- engine.Run(ctx) }()
+		select {
+		case <-complete:
+		case <-ctx.Done():
+			t.Fatal(context.Cause(ctx))
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		if n := engine.loop.workers; n > targets {
+			t.Errorf("%d workers for %d targets", n, targets)
+		}
+		if after := runtime.NumGoroutine(); after > before+targets { // the listeners' own handlers may still be there
+			t.Errorf("%d goroutines before, %d after", before, after)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range uint32(targets) {
-		kind := kinds[int(i)%len(kinds)]
-		tg := *targetAt(kind.ap, health.Probe{Protocol: health.HTTP}, kind.timeout)
-		tg.Handle, tg.Check.Interval = health.NewHandle(i, 1), 2*patience
-		engine.Watch(tg, health.Instant(1+i*1e6))
-	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*enough, errors.New("not every target was observed three times"))
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- engine.Run(ctx) }()
-	select {
-	case <-complete:
-	case <-ctx.Done():
-		t.Fatal(context.Cause(ctx))
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Run returned %v", err)
-	}
-	if n := engine.loop.workers; n > targets {
-		t.Errorf("%d workers for %d targets", n, targets)
-	}
-	if after := runtime.NumGoroutine(); after > before+targets { // the listeners' own handlers may still be there
-		t.Errorf("%d goroutines before, %d after", before, after)
-	}
 }

@@ -31,6 +31,9 @@ func faultOf(ctx context.Context, addr netip.Addr, err error) fault {
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(err, context.Canceled):
 		return fault{cause: health.Cancelled, text: "the probe was called off"}
 	}
+	if isAlert(err) {
+		return fault{cause: health.TLS, targets: true, text: err.Error()}
+	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errnoFault(addr, errno)
 	}

@@ -3,7 +3,6 @@ package probe
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +25,9 @@ const (
 	// healthy").
 	maxBody = 5120
 
-	// maxBodyWire bounds what those bytes may cost in chunked encoding.
-	maxBodyWire = 32 << 10
+	// maxBodyWire bounds what those bytes may cost in chunked encoding: six
+	// times as many where each is a chunk of its own.
+	maxBodyWire = 31 << 10
 
 	// farewell is how long a target that answered may take to close first. Of
 	// a connection that the target closed neither side keeps a trace, while a
@@ -35,14 +35,33 @@ const (
 	farewell = 50 * time.Millisecond
 )
 
-// http asks once over a connection of its own and judges the status, then the
-// body where the check expects something of it. A redirect is an answer like
-// any other and is not followed; a body is never decompressed. Neither proxies
-// nor cookies nor any other state come in: what is measured is what a new
-// client of the target would see.
+// http asks over a connection of its own and judges the status, then the body
+// where the check expects something of it. A redirect is an answer like any
+// other and is not followed, unless the check says so; a body is never
+// decompressed. Neither proxies nor cookies nor any other state come in: what
+// is measured is what a new client of the target would see.
 func (a *attempt) http() {
-	pr := &a.target.Check.Probe
-	request, err := appendRequest(make([]byte, 0, 512), *pr, a.addr, a.p.agent)
+	for a.http1or2(); a.location != ""; a.http1or2() {
+		if !a.redirect() {
+			return
+		}
+	}
+}
+
+func (a *attempt) http1or2() {
+	if a.target.Check.Probe.Version == health.HTTP2 {
+		a.http2()
+		return
+	}
+	a.http1()
+}
+
+func (a *attempt) http1() {
+	pr, ok := a.authorized()
+	if !ok {
+		return
+	}
+	request, err := appendRequest(make([]byte, 0, 512), pr, a.addr, a.p.agent)
 	if err != nil {
 		a.cannotTell(health.NotProbeable, err.Error())
 		return
@@ -51,57 +70,78 @@ func (a *attempt) http() {
 	if conn == nil {
 		return
 	}
-	defer stop()
 	var stream net.Conn = conn
 	if pr.Protocol == health.HTTPS {
-		if stream = a.handshake(conn); stream == nil {
+		s := a.handshake(conn, "http/1.1")
+		if s == nil {
+			stop()
 			abandon(conn)
 			return
 		}
+		stream = s
 	}
 	asked := time.Now()
 	if _, err := stream.Write(request); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		a.broke("send", err)
+		stop()
 		abandon(conn)
 		return
 	} // A target that answers and closes before it has read the request still answered.
-	a.answer(conn, stream, asked)
+	answer := a.p.answerFrom(stream, asked)
+	rest := a.answer(answer)
+	leave := func() {
+		if rest == nil || !a.closedFirst(conn, stream, rest) {
+			part(conn)
+		} else {
+			conn.Close()
+		}
+		stop()
+		answer.free()
+	}
+	if rest == nil {
+		leave()
+		return
+	}
+	a.p.farewell(leave)
 }
 
-// answer reads the response from stream, judges it, and closes conn.
-func (a *attempt) answer(conn *net.TCPConn, stream io.Reader, asked time.Time) {
-	limit := &io.LimitedReader{R: stream, N: maxHead}
-	br := a.p.readers.Get().(*bufio.Reader)
-	br.Reset(limit)
-	defer func() {
-		br.Reset(nil)
-		a.p.readers.Put(br)
-	}()
+// answer is a response on its way in, bounded.
+type answer struct {
+	*bufio.Reader
+	limit io.LimitedReader
+	asked time.Time
+	p     *Prober
+}
 
-	_, err := br.Peek(1)
-	a.phases.FirstByte = time.Since(asked)
+func (p *Prober) answerFrom(stream io.Reader, asked time.Time) *answer {
+	in := &answer{Reader: p.readers.Get().(*bufio.Reader), limit: io.LimitedReader{R: stream, N: maxHead}, asked: asked, p: p}
+	in.Reset(&in.limit)
+	return in
+}
+
+// free gives the reader back, also that of what is left of the body.
+func (in *answer) free() {
+	in.Reset(nil)
+	in.p.readers.Put(in.Reader)
+}
+
+// answer reads the response and judges it. It returns what is left to read of
+// the body, nil if that is not worth the wait.
+func (a *attempt) answer(in *answer) (rest io.Reader) {
+	_, err := in.Peek(1)
+	a.phases.FirstByte = time.Since(in.asked)
 	if err != nil {
 		a.silence(err)
-		abandon(conn)
-		return
+		return nil
 	}
-	resp, err := a.readHead(br)
+	resp, err := a.readHead(in.Reader)
 	if err != nil {
-		a.unreadable(err, limit.N <= 0)
-		abandon(conn)
-		return
+		a.unreadable(err, in.limit.N <= 0)
+		return nil
 	}
-	limit.N += maxBodyWire
+	in.limit.N += maxBodyWire
 	a.phases.Status = resp.StatusCode
-	rest, read := a.judge(resp)
-	if rest != nil && isJSON(resp.Header.Get("Content-Type")) {
-		a.obs.Dependencies = a.listed(conn, read, rest)
-	}
-	if rest == nil || !a.closedFirst(conn, stream, rest) {
-		abandon(conn)
-		return
-	}
-	conn.Close()
+	return a.judge(resp)
 }
 
 // readHead returns the final response; interim ones (RFC 9110, section 15.2)
@@ -117,40 +157,39 @@ func (a *attempt) readHead(br *bufio.Reader) (*http.Response, error) {
 }
 
 // judge completes the observation. It returns what is left to read of the
-// body, nil if that is not worth the wait, and what was read of it.
-func (a *attempt) judge(resp *http.Response) (rest io.Reader, read []byte) {
-	pr := &a.target.Check.Probe
+// body, nil if that is not worth the wait.
+func (a *attempt) judge(resp *http.Response) io.Reader {
 	a.obs.Identity = identityOf(resp.Header)
 	if who := stranger(a.obs.Identity, a.target); who != "" {
 		a.fail(health.Stranger, "the answer comes from "+who)
-		return resp.Body, nil
+		return resp.Body
 	}
 	a.obs.Draining = drains(resp.Header)
-	if !expected(pr.Status, resp.StatusCode) {
-		a.fail(health.BadStatus, "HTTP "+statusText(resp.StatusCode))
-		return resp.Body, nil
+	if a.redirected(resp) {
+		return nil
 	}
-	if pr.Contains == "" {
-		a.pass("HTTP " + strconv.Itoa(resp.StatusCode))
-		return resp.Body, nil
+	if a.judgeStatus(resp.StatusCode) {
+		if a.obs.Outcome == health.Fail && isJSON(resp.Header.Get("Content-Type")) {
+			return a.listed(resp.Body)
+		}
+		return resp.Body
+	}
+	if pr := &a.target.Check.Probe; pr.Match != "" || len(pr.JSON) > 0 {
+		return a.judgeBody(resp)
 	}
 	body := make([]byte, 0, 1024)
-	found, err := readUntil(resp.Body, &body, []byte(pr.Contains))
+	found, err := readUntil(resp.Body, &body, []byte(a.target.Check.Probe.Contains))
 	switch {
 	case found:
-		a.pass("HTTP " + strconv.Itoa(resp.StatusCode) + ", the expected text is there")
-		return resp.Body, body
+		a.found(resp.StatusCode)
+		return resp.Body
 	case err == nil || err == io.EOF:
-		a.fail(health.BadBody, fmt.Sprintf("HTTP %d, the expected text is not in the first %d bytes of the body", resp.StatusCode, len(body)))
-		return nil, nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body ends after %d bytes, before its announced length", resp.StatusCode, len(body)))
-	case faultOf(a.ctx, a.addr.Addr(), err).cause == health.LocalFault:
-		a.fail(health.Malformed, fmt.Sprintf("HTTP %d, the body cannot be read: %v", resp.StatusCode, err))
+		a.notFound(resp.StatusCode, len(body))
+		return nil
 	default:
-		a.broke("read the body", err)
+		a.bodyBroke(resp.StatusCode, len(body), err)
 	}
-	return nil, nil
+	return nil
 }
 
 // readUntil appends the body to buf until it contains text, maxBody bytes are
@@ -214,30 +253,6 @@ func (a *attempt) closedFirst(conn *net.TCPConn, stream io.Reader, rest io.Reade
 	var one [1]byte
 	n, err := stream.Read(one[:])
 	return n == 0 && err == io.EOF
-}
-
-// handshake returns the TLS stream over conn, or nil with the observation
-// complete. Sessions are not resumed: a new client would not either.
-func (a *attempt) handshake(conn *net.TCPConn) net.Conn {
-	pr := &a.target.Check.Probe
-	stream := tls.Client(conn, &tls.Config{
-		ServerName:         serverName(pr, a.addr),
-		RootCAs:            a.p.roots,
-		InsecureSkipVerify: !pr.Verify,
-		NextProtos:         []string{"http/1.1"},
-	})
-	began := time.Now()
-	err := stream.Handshake() // ends with conn's deadline
-	a.phases.TLS = time.Since(began)
-	if err == nil {
-		return stream
-	}
-	if f := faultOf(a.ctx, a.addr.Addr(), err); f.cause != health.LocalFault {
-		a.broke("TLS handshake", err)
-	} else {
-		a.fail(health.TLS, "TLS handshake: "+err.Error())
-	}
-	return nil
 }
 
 func expected(ranges []health.StatusRange, status int) bool {

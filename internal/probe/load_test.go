@@ -47,7 +47,7 @@ func TestOverrunIsNotTheTargetsFailure(t *testing.T) {
 		took time.Duration
 		want health.Cause
 	}{{250 * ms, health.Timeout}, {701 * ms, health.Late}} {
-		o := timely(health.Observation{Outcome: health.Fail, Cause: health.Timeout, Due: 1, Start: 1, End: health.Instant(1 + c.took)}, check)
+		o := timely(health.Observation{Outcome: health.Fail, Cause: health.Timeout, Due: 1, Start: 1, End: health.Instant(1 + c.took)}, check.Interval, check.Timeout)
 		if o.Cause != c.want || (o.Outcome == health.Fail) != (c.want == health.Timeout) {
 			t.Errorf("a timeout of %v that took %v is %v %v", check.Timeout, c.took, o.Outcome, o.Cause)
 		}
@@ -158,8 +158,8 @@ func TestBlockedDelivery(t *testing.T) {
 		if most := int64((maxParcels + 3) * batchSize); made > most {
 			t.Errorf("%d probes were made for nobody, want at most %d", made, most)
 		}
-		if s := r.engine.Stats(); s.Dropped == 0 || len(r.engine.loop.outbox.ready) > maxParcels+2 {
-			t.Errorf("%d parcels wait, %d observations dropped", len(r.engine.loop.outbox.ready), s.Dropped)
+		if s := r.engine.Stats(); s.Dropped == 0 || r.engine.loop.outbox.waiting() > maxParcels+2 {
+			t.Errorf("%d parcels wait, %d observations dropped", r.engine.loop.outbox.waiting(), s.Dropped)
 		}
 		close(release)
 		time.Sleep(time.Second)

@@ -23,7 +23,8 @@ type Phases struct {
 	TLS       time.Duration  // handshake
 	FirstByte time.Duration  // from the request to the first byte of the answer
 	Total     time.Duration
-	Status    int // HTTP
+	Status    int       // HTTP
+	Expires   time.Time // the target's certificate
 }
 
 // Once probes t a single time, for people. Unlike the engine it resolves: a
@@ -32,28 +33,38 @@ type Phases struct {
 // timeout holds for all of that together. An observation's instants count from
 // the start of the call.
 func Once(ctx context.Context, t health.Target, policy AddressPolicy) (health.Observation, Phases) {
-	return NewProber(Options{Policy: policy}, nil).Once(ctx, t)
+	return OnceAt(ctx, nameOf(t.Check.Probe.Host), t, policy)
+}
+
+// OnceAt is Once for a target without address that is found at name, whatever
+// host the check names.
+func OnceAt(ctx context.Context, name string, t health.Target, policy AddressPolicy) (health.Observation, Phases) {
+	return NewProber(Options{Policy: policy}, nil).onceAt(ctx, name, t)
 }
 
 // Once is the function Once with p's options. It does not use p's clock.
 func (p *Prober) Once(ctx context.Context, t health.Target) (health.Observation, Phases) {
+	return p.onceAt(ctx, nameOf(t.Check.Probe.Host), t)
+}
+
+func (p *Prober) onceAt(ctx context.Context, name string, t health.Target) (health.Observation, Phases) {
 	began := time.Now()
 	q := NewProber(Options{Policy: *p.policy.Load(), UserAgent: p.agent, Roots: p.roots, Doubt: p.doubt}, func() health.Instant {
 		return health.Instant(1 + time.Since(began))
 	})
 	var ph Phases
-	o := q.resolveAndProbe(ctx, t, &ph)
+	o := q.resolveAndProbe(ctx, name, t, &ph)
 	o.Due, o.Start = 1, 1
 	ph.Total = time.Since(began)
 	return o, ph
 }
 
-func (p *Prober) resolveAndProbe(ctx context.Context, t health.Target, ph *Phases) health.Observation {
+func (p *Prober) resolveAndProbe(ctx context.Context, name string, t health.Target, ph *Phases) health.Observation {
 	deadline := time.Now().Add(timeoutOf(t.Check))
 	addrs := []netip.Addr{t.Addr}
-	if host := nameOf(t.Check.Probe.Host); !t.Addr.IsValid() && host != "" {
+	if !t.Addr.IsValid() && name != "" {
 		var o health.Observation
-		if addrs, o = p.resolve(ctx, deadline, host, ph); len(addrs) == 0 {
+		if addrs, o = p.resolve(ctx, deadline, name, ph); len(addrs) == 0 {
 			return o
 		}
 	}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -20,15 +21,21 @@ type parcel struct {
 }
 
 // outbox collects observations and doubts into parcels. The engine's loop owns
-// it; only the other end of ch belongs to deliver.
+// it, but for what lies behind mu and for deliver.
 type outbox struct {
 	open   parcel
 	opened health.Instant // when pack first saw something in open; 0: nothing yet
-	ready  []parcel
-	ch     chan parcel
+	before int            // observations in the parcel before
+
+	mu      sync.Mutex
+	ready   []parcel
+	some    chan struct{} // capacity 1: ready has something
+	emptied func()        // called by deliver when full has become untrue
 }
 
-func newOutbox() *outbox { return &outbox{ch: make(chan parcel)} }
+func newOutbox(emptied func()) *outbox {
+	return &outbox{some: make(chan struct{}, 1), emptied: emptied}
+}
 
 // add puts o into the open parcel. It reports false, and drops o, if o is
 // Overloaded and nobody takes parcels away: those alone come without a limit.
@@ -37,7 +44,7 @@ func (b *outbox) add(o health.Observation) bool {
 		return false
 	}
 	if b.open.observations == nil {
-		b.open.observations = make([]health.Observation, 0, 32)
+		b.open.observations = make([]health.Observation, 0, min(b.before+b.before/8+8, batchSize))
 	}
 	b.open.observations = append(b.open.observations, o)
 	if len(b.open.observations) == batchSize {
@@ -56,14 +63,21 @@ func (b *outbox) pack(now health.Instant) {
 		b.close()
 	case b.opened == 0:
 		b.opened = now
-	case now.Sub(b.opened) >= batchAge:
-		b.close()
+	case now.Sub(b.opened) >= batchAge-batchAge/5:
+		b.close() // rather with this turn than with one of its own
 	}
 }
 
 func (b *outbox) close() {
+	b.mu.Lock()
 	b.ready = append(b.ready, b.open)
+	b.mu.Unlock()
+	b.before = len(b.open.observations)
 	b.open, b.opened = parcel{}, 0
+	select {
+	case b.some <- struct{}{}:
+	default:
+	}
 }
 
 // flushAt is when pack has something to do without being given more.
@@ -75,28 +89,29 @@ func (b *outbox) flushAt() health.Instant {
 }
 
 // full reports whether so much waits that no further probes should start.
-func (b *outbox) full() bool { return len(b.ready) >= maxParcels }
+func (b *outbox) full() bool { return b.waiting() >= maxParcels }
 
-// exit is where first can be sent to, nil while there is nothing to send.
-func (b *outbox) exit() chan<- parcel {
-	if len(b.ready) == 0 {
-		return nil
-	}
-	return b.ch
+func (b *outbox) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ready)
 }
 
-func (b *outbox) first() parcel {
-	if len(b.ready) == 0 {
-		return parcel{}
+// take removes the oldest parcel.
+func (b *outbox) take() (p parcel, ok bool) {
+	b.mu.Lock()
+	waited := len(b.ready)
+	if waited > 0 {
+		p = b.ready[0]
+		n := copy(b.ready, b.ready[1:])
+		b.ready[n] = parcel{}
+		b.ready = b.ready[:n]
 	}
-	return b.ready[0]
-}
-
-// left takes the first parcel out, after it was sent.
-func (b *outbox) left() {
-	n := copy(b.ready, b.ready[1:])
-	b.ready[n] = parcel{}
-	b.ready = b.ready[:n]
+	b.mu.Unlock()
+	if waited == maxParcels {
+		b.emptied()
+	}
+	return p, waited > 0
 }
 
 // deliver hands parcels on until ctx ends.
@@ -105,7 +120,13 @@ func (b *outbox) deliver(ctx context.Context, observations func([]health.Observa
 		select {
 		case <-ctx.Done():
 			return
-		case p := <-b.ch:
+		case <-b.some:
+		}
+		for ctx.Err() == nil {
+			p, ok := b.take()
+			if !ok {
+				break
+			}
 			if doubt != nil {
 				for _, d := range p.doubts {
 					doubt(d)

@@ -1,9 +1,11 @@
 // Package probe runs health checks: it connects to targets on time, asks what
 // the check asks, and says in typed words what came back.
 //
-// An Engine keeps the schedule of all targets in one goroutine and runs their
-// probes on a bounded pool of workers; a Prober speaks the protocols, a file
-// each; an AddressPolicy says which addresses may be dialled at all. A fault
+// An Engine keeps the schedule of all targets in one goroutine. That runs plain
+// HTTP and TCP probes itself, over non-blocking sockets, where the system is
+// Linux; a bounded pool of workers runs all others. A Prober speaks the
+// protocols, a file each; an AddressPolicy says which addresses may be dialled
+// at all. A fault
 // of this process (no descriptor, no port, no time) never becomes a failure of
 // a target: it is Indeterminate, and reported as a Doubt.
 //
@@ -17,6 +19,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -37,6 +40,10 @@ const (
 	minInterval     = 10 * time.Millisecond // whatever a check says
 
 	maxDetail = 200 // bytes of Observation.Detail
+
+	// maxParting bounds the connections that wait for their target to close
+	// first. More are not worth their descriptors.
+	maxParting = 1024
 )
 
 // Options are what probes of all protocols share. The zero value is usable.
@@ -60,6 +67,14 @@ type Prober struct {
 	doubt   func(health.Doubt)
 	now     func() health.Instant
 	readers sync.Pool // of *bufio.Reader, 4 KiB each
+
+	files       files
+	expressions expressions
+
+	// aside runs a farewell while the probe's observation goes its way. Nil:
+	// the probe ends after it.
+	aside   func(func())
+	leaving atomic.Int32
 }
 
 // NewProber returns a Prober whose observations carry instants of now.
@@ -109,12 +124,29 @@ func (a *attempt) ask() {
 		a.tcp()
 	case pr.Protocol == health.HTTP, pr.Protocol == health.HTTPS:
 		a.http()
+	case pr.Protocol == health.Handshake:
+		a.tlsCheck()
+	case pr.Protocol == health.GRPC, pr.Protocol == health.GRPCS:
+		a.grpc()
 	default:
 		a.cannotTell(health.NotProbeable, "the check's protocol is not known")
 	}
 	if a.obs.End == 0 {
 		a.obs.End = a.p.now()
 	}
+}
+
+// farewell runs leave, beside the caller while not too many others are left.
+func (p *Prober) farewell(leave func()) {
+	if p.aside == nil || p.leaving.Load() >= maxParting {
+		leave()
+		return
+	}
+	p.leaving.Add(1)
+	p.aside(func() {
+		defer p.leaving.Add(-1)
+		leave()
+	})
 }
 
 // dialAddr applies the check's port over the instance's.
@@ -145,9 +177,17 @@ type attempt struct {
 	addr     netip.AddrPort
 	deadline time.Time
 	obs      health.Observation
+
+	warning  string // goes with a pass
+	location string // where the answer redirects to, if that is to be followed
+	hops     int    // redirects followed
+	frames   *frames
 }
 
 func (a *attempt) pass(detail string) {
+	if a.warning != "" {
+		detail += "; " + a.warning
+	}
 	a.obs.Outcome, a.obs.Cause, a.obs.Detail = health.Pass, health.NoCause, detail
 	a.obs.End = a.p.now()
 }
@@ -186,15 +226,38 @@ func (a *attempt) dial() (conn *net.TCPConn, stop func() bool) {
 		return nil, nil
 	}
 	d := a.p.dialer(a.deadline)
+	pr := &a.target.Check.Probe
+	if pr.Source.IsValid() {
+		if plain(pr.Source).BitLen() != plain(a.addr.Addr()).BitLen() {
+			a.cannotTell(health.NotProbeable, "the source address and the target's are of two families")
+			return nil, nil
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(pr.Source, 0))
+	}
+	if pr.HalfOpen && pr.Protocol == health.TCP {
+		d.ControlContext = a.p.admitDialledHalfOpen
+	}
 	began := time.Now()
 	c, err := d.DialContext(a.ctx, "tcp", a.addr.String())
 	a.phases.Connect = time.Since(began)
-	if err != nil {
+	switch {
+	case err == nil:
+	case pr.Source.IsValid() && errors.Is(err, syscall.EADDRNOTAVAIL):
+		a.cannotTell(health.LocalFault, "connect: "+pr.Source.String()+" is no address of this host")
+		return nil, nil
+	default:
 		a.broke("connect", err)
 		return nil, nil
 	}
 	conn = c.(*net.TCPConn)
 	conn.SetDeadline(a.deadline)
+	if pr.ProxyProtocol != 0 {
+		if _, err := conn.Write(proxyHeader(pr.ProxyProtocol, conn)); err != nil {
+			a.broke("send", err)
+			abandon(conn)
+			return nil, nil
+		}
+	}
 	return conn, context.AfterFunc(a.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 }
 
@@ -217,9 +280,27 @@ func (p *Prober) admitDialled(_ context.Context, _, address string, _ syscall.Ra
 	return p.policy.Load().Admits(ap)
 }
 
-// abandon closes conn with a reset: nothing is left to say, and no TIME-WAIT
-// state (RFC 9293, section 3.6) stays behind on the checker, where thousands
-// of them per second would use up ports.
+// admitDialledHalfOpen also keeps the handshake's last word back, where the
+// system can.
+func (p *Prober) admitDialledHalfOpen(ctx context.Context, network, address string, c syscall.RawConn) error {
+	if err := p.admitDialled(ctx, network, address, c); err != nil {
+		return err
+	}
+	return c.Control(holdACK)
+}
+
+// part ends a connection after an answer that is complete, or that needs to be
+// no longer: first the end of our side, which the target reads as an end of
+// file, then a reset. No TIME-WAIT state (RFC 9293, section 3.6) stays behind
+// on the checker, where thousands of them per second would use up ports, and
+// a target that only reads notices no reset. (PostgreSQL, for one, logs a
+// reset, but not an end of file where a connection's first message should be.)
+func part(conn *net.TCPConn) {
+	conn.CloseWrite()
+	abandon(conn)
+}
+
+// abandon closes conn with a reset alone.
 func abandon(conn *net.TCPConn) {
 	conn.SetLinger(0)
 	conn.Close()

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,75 +20,70 @@ import (
 
 func TestTCP(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
-	open := serveTCP(t, func(c net.Conn) {
-		n, err := io.Copy(io.Discard, c)
-		if n != 0 {
-			err = fmt.Errorf("%d bytes came", n)
+	inBoth(t, func(t *testing.T, k kind) {
+		ended := make(chan error, 1)
+		open := serveTCP(t, func(c net.Conn) {
+			n, err := io.Copy(io.Discard, c)
+			if n != 0 {
+				err = fmt.Errorf("%d bytes came", n)
+			}
+			ended <- err
+		})
+		want{health.Pass, health.NoCause, "connected"}.check(t, k.ask(t, open, health.Probe{}, enough))
+		if err := <-ended; err != nil {
+			t.Errorf("the target's connection ended with %v, want an end of file and no bytes", err)
 		}
-		ended <- err
+		for _, p := range []health.Protocol{health.TCP, health.HTTP, health.HTTPS} {
+			want{health.Fail, health.Refused, "connection refused"}.check(t, k.ask(t, closedPort(t), health.Probe{Protocol: p}, enough))
+		}
 	})
-	want{health.Pass, health.NoCause, "connected"}.check(t, ask(t, open, health.Probe{}, enough))
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "reset") {
-		t.Errorf("the target's connection ended with %v, want a reset and no bytes", err)
-	}
-	for _, p := range []health.Protocol{health.TCP, health.HTTP, health.HTTPS} {
-		want{health.Fail, health.Refused, "connection refused"}.check(t, ask(t, closedPort(t), health.Probe{Protocol: p}, enough))
-	}
 }
 
 func TestCheckPortWins(t *testing.T) {
 	t.Parallel()
-	open := serveTCP(t, func(net.Conn) {})
-	target := targetAt(closedPort(t), health.Probe{Port: open.Port()}, enough)
-	want{health.Pass, health.NoCause, "connected"}.check(t, NewProber(Options{Policy: loopbackOnly}, clock()).Probe(t.Context(), target))
+	inBoth(t, func(t *testing.T, k kind) {
+		open := serveTCP(t, func(net.Conn) {})
+		target := targetAt(closedPort(t), health.Probe{Port: open.Port()}, enough)
+		want{health.Pass, health.NoCause, "connected"}.check(t, k.askTarget(t, Options{Policy: loopbackOnly}, target))
+	})
 }
 
 func TestNotProbeable(t *testing.T) {
 	t.Parallel()
-	ap := closedPort(t)
-	for name, target := range map[string]*health.Target{
-		"no address":       targetAt(netip.AddrPortFrom(netip.Addr{}, 80), health.Probe{}, enough),
-		"no port":          targetAt(netip.AddrPortFrom(ap.Addr(), 0), health.Probe{}, enough),
-		"unknown protocol": targetAt(ap, health.Probe{Protocol: 250}, enough),
-	} {
-		t.Run(name, func(t *testing.T) {
-			want{health.Indeterminate, health.NotProbeable, ""}.check(t, NewProber(Options{Policy: loopbackOnly}, clock()).Probe(t.Context(), target))
-		})
-	}
+	inBoth(t, func(t *testing.T, k kind) {
+		ap := closedPort(t)
+		for name, target := range map[string]*health.Target{
+			"no address":       targetAt(netip.AddrPortFrom(netip.Addr{}, 80), health.Probe{}, enough),
+			"no port":          targetAt(netip.AddrPortFrom(ap.Addr(), 0), health.Probe{}, enough),
+			"unknown protocol": targetAt(ap, health.Probe{Protocol: 250}, enough),
+		} {
+			t.Run(name, func(t *testing.T) {
+				want{health.Indeterminate, health.NotProbeable, ""}.check(t, k.askTarget(t, Options{Policy: loopbackOnly}, target))
+			})
+		}
+	})
 }
 
 // The policy is asked before a socket exists, and again on the dialled address.
 func TestRefusedAddressIsNotDialled(t *testing.T) {
 	t.Parallel()
-	reached := make(chan struct{}, 10)
-	ap := serveTCP(t, func(net.Conn) { reached <- struct{}{} })
-	o := askWith(t, Options{}, ap, health.Probe{}, enough)
-	want{health.Indeterminate, health.AddressRefused, "loopback"}.check(t, o)
-	mapped := netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
-	want{health.Indeterminate, health.AddressRefused, "loopback"}.check(t, askWith(t, Options{}, mapped, health.Probe{}, enough))
+	inBoth(t, func(t *testing.T, k kind) {
+		reached := make(chan struct{}, 10)
+		ap := serveTCP(t, func(net.Conn) { reached <- struct{}{} })
+		o := k.askWith(t, Options{}, ap, health.Probe{}, enough)
+		want{health.Indeterminate, health.AddressRefused, "loopback"}.check(t, o)
+		mapped := netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
+		want{health.Indeterminate, health.AddressRefused, "loopback"}.check(t, k.askWith(t, Options{}, mapped, health.Probe{}, enough))
 
-	d := NewProber(Options{}, clock()).dialer(time.Now().Add(enough))
-	_, err := d.Dial("tcp", ap.String())
-	if f := faultOf(t.Context(), ap.Addr(), err); f.cause != health.AddressRefused || f.targets {
-		t.Errorf("the dialled address was not refused: %v", err)
-	}
-	if len(reached) != 0 {
-		t.Error("a refused address was connected to")
-	}
-}
-
-// TestSetPolicy: an operator who denies an address means from now on.
-func TestSetPolicy(t *testing.T) {
-	t.Parallel()
-	ap := serveTCP(t, func(net.Conn) {})
-	p := NewProber(Options{Policy: loopbackOnly}, clock())
-	target := targetAt(ap, health.Probe{}, enough)
-	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
-	p.SetPolicy(AddressPolicy{Allow: loopbackOnly.Allow, Deny: prefixes("127.0.0.1/32")})
-	want{health.Indeterminate, health.AddressRefused, "targets.deny"}.check(t, p.Probe(t.Context(), target))
-	p.SetPolicy(loopbackOnly)
-	want{health.Pass, health.NoCause, ""}.check(t, p.Probe(t.Context(), target))
+		d := NewProber(Options{}, clock()).dialer(time.Now().Add(enough))
+		_, err := d.Dial("tcp", ap.String())
+		if f := faultOf(t.Context(), ap.Addr(), err); f.cause != health.AddressRefused || f.targets {
+			t.Errorf("the dialled address was not refused: %v", err)
+		}
+		if len(reached) != 0 {
+			t.Error("a refused address was connected to")
+		}
+	})
 }
 
 func TestCancelledProbe(t *testing.T) {
@@ -155,38 +149,6 @@ func TestFaults(t *testing.T) {
 	if f := faultOf(gone, v4, dial(syscall.ECONNREFUSED)); f.cause != health.Cancelled || f.targets {
 		t.Errorf("an error after the end of the context is %v", f.cause)
 	}
-}
-
-// descriptorsChild makes the test binary run out of descriptors, in a process
-// of its own.
-const descriptorsChild = "MAPWARDEN_TEST_DESCRIPTORS"
-
-func TestNoDescriptorsLeft(t *testing.T) {
-	if os.Getenv(descriptorsChild) == "" {
-		child := exec.Command(os.Args[0], "-test.run=^TestNoDescriptorsLeft$")
-		child.Env = append(os.Environ(), descriptorsChild+"=1")
-		out, err := child.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "observed local-fault, doubt descriptors") {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return
-	}
-	ap := serveTCP(t, func(net.Conn) {})
-	ask(t, ap, health.Probe{}, enough) // opens what the runtime keeps open
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: before.Max}); err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
-	var doubts []health.Doubt
-	o := askWith(t, Options{Policy: loopbackOnly, Doubt: func(d health.Doubt) { doubts = append(doubts, d) }}, ap, health.Probe{}, enough)
-	if o.Outcome != health.Indeterminate || len(doubts) != 1 {
-		t.Fatalf("got %+v, doubts %v", o, doubts)
-	}
-	fmt.Printf("observed %v, doubt %v\n", o.Cause, doubts[0])
 }
 
 func TestOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -36,10 +37,11 @@ func appendRequest(b []byte, pr health.Probe, addr netip.AddrPort, agent string)
 	b = append(b, method...)
 	b = append(b, ' ')
 	b = append(b, path...)
-	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, " HTTP/1.1"...)
+	b = append(b, hostHeader...)
 	b = append(b, host...)
 	b = append(b, "\r\nConnection: close\r\n"...)
-	for _, d := range defaultHeaders(method, agent, pr.Contains != "") {
+	for _, d := range defaultHeaders(method, agent, &pr) {
 		if !given(pr.Headers, d.Name) {
 			b = appendHeader(b, d)
 		}
@@ -50,21 +52,25 @@ func appendRequest(b []byte, pr health.Probe, addr netip.AddrPort, agent string)
 		}
 		b = appendHeader(b, h)
 	}
-	return append(b, "\r\n"...), nil
+	b = append(b, "\r\n"...)
+	return append(b, pr.Body...), nil
 }
 
 // defaultHeaders are those that a check may replace by its own.
-func defaultHeaders(method, agent string, readsBody bool) []health.Header {
+func defaultHeaders(method, agent string, pr *health.Probe) []health.Header {
 	out := make([]health.Header, 0, 4)
 	out = append(out, health.Header{Name: "User-Agent", Value: agent}, health.Header{Name: "Accept", Value: "*/*"})
-	if readsBody { // which is never decompressed
+	if readsBody(pr) { // which is never decompressed
 		out = append(out, health.Header{Name: "Accept-Encoding", Value: "identity"})
 	}
 	switch method {
 	case "POST", "PUT", "PATCH": // RFC 9110, section 8.6: a user agent says that it sends no content
-		out = append(out, health.Header{Name: "Content-Length", Value: "0"})
+	default:
+		if pr.Body == "" {
+			return out
+		}
 	}
-	return out
+	return append(out, health.Header{Name: "Content-Length", Value: strconv.Itoa(len(pr.Body))})
 }
 
 func appendHeader(b []byte, h health.Header) []byte {
@@ -105,17 +111,28 @@ func sendable(h health.Header) error {
 
 // hostOf is the authority of addr, without the port where it is the scheme's
 // own and without a zone, which means nothing to the target.
-func hostOf(addr netip.AddrPort, p health.Protocol) string {
+func hostOf(addr netip.AddrPort, p health.Protocol) string { return string(appendHost(nil, addr, p)) }
+
+func appendHost(b []byte, addr netip.AddrPort, p health.Protocol) []byte {
 	a := plain(addr.Addr())
-	host := a.String()
 	if a.Is6() {
-		host = "[" + host + "]"
+		b = append(b, '[')
+		b = a.AppendTo(b)
+		b = append(b, ']')
+	} else {
+		b = a.AppendTo(b)
 	}
 	if p == health.HTTP && addr.Port() == 80 || p == health.HTTPS && addr.Port() == 443 {
-		return host
+		return b
 	}
-	return host + ":" + strconv.Itoa(int(addr.Port()))
+	b = append(b, ':')
+	return strconv.AppendUint(b, uint64(addr.Port()), 10)
 }
+
+// hostIn is where the value of the Host header begins in a request.
+func hostIn(request []byte) int { return bytes.Index(request, hostHeader) + len(hostHeader) }
+
+var hostHeader = []byte("\r\nHost: ")
 
 // serverName is what the handshake asks for, and what a certificate has to
 // name: the check's own, else its host, else the address.

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -21,14 +22,14 @@ type slot struct {
 	handle   health.Handle // 0: free
 	anchor   health.Instant
 	interval time.Duration
-	at       health.Instant // the schedule's key: when to look at this slot next
+	at       health.Instant // when the next probe is due
 	due      health.Instant // of the probe that waits or runs
 	noticed  health.Instant // when that was found to be due
 
-	service int32 // index in room
-	pos     int32 // in schedule.heap, -1 outside
+	service int32 // index in its lane's room
 	epoch   uint32
 	stage   stage
+	lane    lane
 }
 
 // following is the first instant after t on the slot's grid, anchor + n ×
@@ -42,14 +43,21 @@ func (s *slot) following(t health.Instant) health.Instant {
 	return s.anchor.Add(n * s.interval)
 }
 
-// schedule holds the slots of all targets and a binary heap of those in use,
-// the earliest first. Everything but growing is free of allocation.
+// schedule holds the slots of all targets and the order in which they are due.
+// Everything but growing is free of allocation.
 type schedule struct {
-	slots   []slot
-	targets []*health.Target // same index; immutable once watched
-	heap    []int32
-	used    int
+	slots  []slot
+	places []place  // same index
+	order  timeline // ids are indexes of slots
+	used   int
+
+	// gather lets a slot be looked at a little after it is due, together with
+	// others: by at most maxGather and a 64th of its interval. Fewer, larger
+	// turns of the loop cost less.
+	gather bool
 }
+
+const maxGather = 1 << 23 // ns, about 8 ms
 
 // live returns the slot of h, nil if h is not watched (any more).
 func (q *schedule) live(h health.Handle) *slot {
@@ -67,107 +75,61 @@ func (q *schedule) slotFor(h health.Handle) *slot {
 	}
 	i := h.Index()
 	for len(q.slots) <= i {
-		q.slots = append(q.slots, slot{pos: -1})
-		q.targets = append(q.targets, nil)
+		q.slots = append(q.slots, slot{})
+		q.places = append(q.places, place{})
 	}
+	q.order.reserve(len(q.slots))
 	if s := &q.slots[i]; s.handle.Generation() <= h.Generation() {
 		return s
 	}
 	return nil
 }
 
-// fill gives a free slot to t. The slot has no key yet.
-func (q *schedule) fill(s *slot, t *health.Target, anchor health.Instant) {
+// fill gives a free slot to h at p. It is not yet in the order.
+func (q *schedule) fill(s *slot, h health.Handle, p place, anchor health.Instant) {
 	q.used++
-	q.targets[t.Handle.Index()] = t
-	s.handle = t.Handle
+	q.places[h.Index()] = p
+	s.handle = h
 	s.anchor = anchor
-	s.interval = intervalOf(t.Check)
+	s.interval = p.interval()
+	s.lane = p.lane()
 }
 
-// clear frees a slot.
-func (q *schedule) clear(s *slot) {
-	q.drop(s)
-	q.targets[s.handle.Index()] = nil
+// clear frees a slot and returns its place.
+func (q *schedule) clear(s *slot) (p place) {
+	i := s.handle.Index()
+	q.order.drop(int32(i))
+	p, q.places[i] = q.places[i], place{}
 	q.used--
 	s.handle = 0
 	s.epoch++
 	s.stage = idle
+	return p
 }
 
-// move sets the slot's key.
+// move sets when the slot's next probe is due.
 func (q *schedule) move(s *slot, at health.Instant) {
 	s.at = at
-	if s.pos < 0 {
-		s.pos = int32(len(q.heap))
-		q.heap = append(q.heap, int32(s.handle.Index()))
+	if q.gather {
+		at = gathered(at, s.interval)
 	}
-	q.up(int(s.pos))
-	q.down(int(s.pos))
+	q.order.set(int32(s.handle.Index()), at)
 }
 
-func (q *schedule) drop(s *slot) {
-	if s.pos < 0 {
-		return
-	}
-	i, last := int(s.pos), len(q.heap)-1
-	q.swap(i, last)
-	q.heap = q.heap[:last]
-	s.pos = -1
-	if i < last {
-		q.up(i)
-		q.down(i)
-	}
+// gathered is the end of the stretch of time in which at lies. Stretches are
+// powers of two long: the longer ones end where shorter ones do.
+func gathered(at health.Instant, interval time.Duration) health.Instant {
+	stretch := min(int64(1)<<bits.Len64(uint64(interval)>>7), maxGather)
+	return health.Instant((int64(at) + stretch - 1) &^ (stretch - 1))
 }
 
-// earliest returns the slot with the smallest key, nil if there is none.
-func (q *schedule) earliest() *slot {
-	if len(q.heap) == 0 {
-		return nil
+// dueBy returns the first slot in the order if it is to be looked at by now.
+func (q *schedule) dueBy(now health.Instant) *slot {
+	if id, ok := q.order.first(); ok && q.order.next() <= now {
+		return &q.slots[id]
 	}
-	return &q.slots[q.heap[0]]
+	return nil
 }
 
-// next is the smallest key.
-func (q *schedule) next() health.Instant {
-	if s := q.earliest(); s != nil {
-		return s.at
-	}
-	return health.Never
-}
-
-func (q *schedule) key(i int) health.Instant { return q.slots[q.heap[i]].at }
-
-func (q *schedule) swap(i, j int) {
-	q.heap[i], q.heap[j] = q.heap[j], q.heap[i]
-	q.slots[q.heap[i]].pos = int32(i)
-	q.slots[q.heap[j]].pos = int32(j)
-}
-
-func (q *schedule) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if q.key(parent) <= q.key(i) {
-			return
-		}
-		q.swap(i, parent)
-		i = parent
-	}
-}
-
-func (q *schedule) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(q.heap) {
-			return
-		}
-		if r := child + 1; r < len(q.heap) && q.key(r) < q.key(child) {
-			child = r
-		}
-		if q.key(i) <= q.key(child) {
-			return
-		}
-		q.swap(i, child)
-		i = child
-	}
-}
+// next is when to look at the schedule again.
+func (q *schedule) next() health.Instant { return q.order.next() }

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -162,15 +161,4 @@ func targetAt(ap netip.AddrPort, p health.Probe, timeout time.Duration) *health.
 func clock() func() health.Instant {
 	began := time.Now()
 	return func() health.Instant { return health.Instant(1 + time.Since(began)) }
-}
-
-// ask probes ap once with p.
-func ask(t testing.TB, ap netip.AddrPort, p health.Probe, timeout time.Duration) health.Observation {
-	t.Helper()
-	return askWith(t, Options{Policy: loopbackOnly}, ap, p, timeout)
-}
-
-func askWith(t testing.TB, o Options, ap netip.AddrPort, p health.Probe, timeout time.Duration) health.Observation {
-	t.Helper()
-	return NewProber(o, clock()).Probe(context.Background(), targetAt(ap, p, timeout))
 }

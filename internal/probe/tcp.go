@@ -1,7 +1,8 @@
 package probe
 
-// tcp passes when the target accepts the connection. It sends nothing and
-// closes with a reset, so that neither side keeps a TIME-WAIT.
+// tcp passes when the target accepts the connection. It sends nothing. The
+// target's program sees a connection that ends at once, but of a half-open
+// check, which ends before the handshake does, it sees nothing.
 func (a *attempt) tcp() {
 	conn, stop := a.dial()
 	if conn == nil {
@@ -9,5 +10,9 @@ func (a *attempt) tcp() {
 	}
 	a.pass("connected")
 	stop()
-	abandon(conn)
+	if a.target.Check.Probe.HalfOpen {
+		abandon(conn)
+		return
+	}
+	part(conn)
 }

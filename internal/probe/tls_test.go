@@ -37,7 +37,7 @@ func TestHTTPSVerification(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.probe.Protocol = health.HTTPS
-			c.want.check(t, askWith(t, c.options, ap, c.probe, enough))
+			c.want.check(t, portable.askWith(t, c.options, ap, c.probe, enough))
 		})
 	}
 }
@@ -71,7 +71,7 @@ func TestHTTPSHandshakeFailures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.want.check(t, ask(t, serveTCP(t, c.serve), health.Probe{Protocol: health.HTTPS}, enough))
+			c.want.check(t, portable.ask(t, serveTCP(t, c.serve), health.Probe{Protocol: health.HTTPS}, enough))
 		})
 	}
 }
@@ -97,7 +97,7 @@ func TestServerNameOnTheWire(t *testing.T) {
 			conn.Close()
 		})
 		c.probe.Protocol = health.HTTPS
-		ask(t, ap, c.probe, enough)
+		portable.ask(t, ap, c.probe, enough)
 		if got := <-names; got != c.want {
 			t.Errorf("server name %q, want %q", got, c.want)
 		}

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 
@@ -19,6 +20,13 @@ const (
 
 	statusDraining = "draining"
 )
+
+// isWord reports whether a header of that name may be one of these.
+func isWord(name []byte) bool {
+	const ours = "Mapwarden-"
+	return len(name) == len(headerEnvoyDrain) && bytes.EqualFold(name, []byte(headerEnvoyDrain)) ||
+		len(name) > len(ours) && bytes.EqualFold(name[:len(ours)], []byte(ours))
+}
 
 // drains reports whether the target says that it is about to stop.
 func drains(h http.Header) bool {

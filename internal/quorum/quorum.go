@@ -158,18 +158,6 @@ func (r Rule) decide(v Verdict) health.Status {
 	if v.For+v.Against == 0 {
 		return health.Unknown
 	}
-	switch r.Kind {
-	case Share:
-		healthy := v.Against*100 > r.Percent*r.Count
-		couldBe := (v.Against+v.Missing)*100 > r.Percent*r.Count
-		switch {
-		case healthy:
-			return health.Healthy
-		case couldBe:
-			return health.Unknown // the silent ones could still save it
-		}
-		return health.Unhealthy
-	}
 	return split(v, r.Needs(), r.Count)
 }
 

@@ -72,6 +72,15 @@ func TestTally(t *testing.T) {
 		{"huuuu", route53(5), health.Healthy},
 		{"uuuuu", route53(5), health.Unhealthy},
 		{"-----", route53(5), health.Unknown},
+
+		// At the very edge: a share is to be exceeded.
+		{"uh", atLeast(1, 2), health.Unhealthy},
+		{"u", atLeast(5, 3), health.Unknown}, // more are wanted than there are: never, and nobody said that it is well
+		{"---", quorum.Rule{Kind: quorum.Share, Percent: 100, Count: 3}, health.Unknown},
+		{"huu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Healthy},
+		{"-uu", quorum.Rule{Kind: quorum.Share, Percent: 33, Count: 3}, health.Unknown},
+		{strings.Repeat("h", 9) + strings.Repeat("u", 41), route53(50), health.Unhealthy},
+		{strings.Repeat("h", 8) + "-" + strings.Repeat("u", 41), route53(50), health.Unhealthy},
 	} {
 		if got := quorum.Tally(word(c.votes), c.rule, now); got.Status != c.want {
 			t.Errorf("%q under %+v: %s (%d for, %d against, %d missing), want %s",
@@ -266,6 +275,26 @@ func TestAccusersOfTwoZones(t *testing.T) {
 	}
 }
 
+func TestNeedsOfEachKind(t *testing.T) {
+	for _, c := range []struct {
+		rule quorum.Rule
+		want int
+	}{
+		{quorum.Rule{}, 1},
+		{quorum.Rule{Count: 3}, 2},
+		{quorum.Rule{Count: 4}, 3},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3}, 1},
+		{quorum.Rule{Kind: quorum.AtLeast, Count: 3, N: 2}, 2},
+		{quorum.Rule{Kind: quorum.Share, Count: 16, Percent: 18}, 14},
+		{quorum.Rule{Kind: quorum.Share, Count: 3, Percent: 33}, 3},
+		{quorum.Rule{Kind: quorum.Share, Count: 100, Percent: 50}, 50},
+	} {
+		if got := c.rule.Needs(); got != c.want {
+			t.Errorf("%+v needs %d, want %d", c.rule, got, c.want)
+		}
+	}
+}
+
 // TestNeeds: one accuser fewer is never enough.
 func TestNeeds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -296,4 +325,11 @@ func TestNoVotesMeanUnknown(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhoIsMissing(t *testing.T) {
+	got := quorum.Tally(word("uuh-"), quorum.Rule{Kind: quorum.Majority, Count: 5}, now)
+	if want := (quorum.Verdict{Status: health.Unknown, For: 2, Against: 1, Missing: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
