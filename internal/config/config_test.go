@@ -369,8 +369,8 @@ func TestSolo(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got := f.Defaults; got.Check.Fall != want.fall || got.Policy.RemovalsSoft != want.soft || f.Warden().Solo != want.solo || (got.Check.Gray.Runs == 4) != want.solo {
-			t.Errorf("%s: fall %d, gray %+v, soft %+v, solo %t", text, got.Check.Fall, got.Check.Gray, got.Policy.RemovalsSoft, f.Warden().Solo)
+		if got := f.Defaults; got.Check.Fall != want.fall || got.Policy.RemovalsSoft != want.soft || f.Warden().Solo != want.solo {
+			t.Errorf("%s: fall %d, soft %+v, solo %t", text, got.Check.Fall, got.Policy.RemovalsSoft, f.Warden().Solo)
 		}
 	}
 }

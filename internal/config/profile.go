@@ -25,7 +25,7 @@ func base(kind RegistryKind) File {
 				Confirm:  2 * time.Second,
 				Fall:     4,
 				Slow:     health.Slow{Factor: 5, Floor: 500 * time.Millisecond},
-				Gray:     health.Gray{Fails: 5, Of: 20, Runs: 3},
+				Gray:     health.Gray{Fails: 5, Of: 20, Runs: 4},
 				Rise:     2,
 				Return:   health.Return{Passes: 3, Over: 15 * time.Second, Backoff: backoff},
 				Grace:    time.Minute,
@@ -81,12 +81,10 @@ func base(kind RegistryKind) File {
 
 // solo are the stricter defaults of one vantage on AWS, where nobody can
 // contradict it: twice as many failures in a row, which outlasts nearly every
-// pause of a target, failures in one run more before a target that fails now and
-// then is gray, and on soft evidence no more than one removal of a service
+// pause of a target, and on soft evidence no more than one removal of a service
 // in five minutes, time enough for somebody to look.
 func solo(s *warden.ServiceConfig) {
 	s.Check.Fall *= 2
-	s.Check.Gray.Runs = 4
 	s.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 

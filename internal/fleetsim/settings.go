@@ -54,7 +54,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20, Runs: 4}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,
@@ -94,7 +94,6 @@ func profile(name string) (Settings, bool) {
 // solo are the stricter defaults of one vantage on AWS.
 func (s *Settings) solo() {
 	s.Service.Check.Fall *= 2
-	s.Service.Check.Gray.Runs = 4
 	s.Service.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 
