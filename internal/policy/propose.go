@@ -193,6 +193,8 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 		case m.Last == health.Fail && !m.started() && (m.Memo.Reason == Recovered || m.Memo.Reason == FirstPass):
 			p.propose(v, i, Cancel, Failing, NoReason)
 		}
+	case m.OutFor == UndoResurrection && !m.Gone && !m.draining() && m.RunningAt != 0:
+		p.propose(v, i, Cancel, OwnerRuns, NoReason)
 	case m.Gone, m.OutFor == UndoResurrection:
 		if r := firstRule(gates, s); r != nil && !m.Pending {
 			p.propose(v, i, Cancel, r.reason, NoReason)
