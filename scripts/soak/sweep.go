@@ -65,7 +65,7 @@ var thresholds = []threshold{
 		right: scene{"a crash", three + web12 + "at 3m crash web-3\nrun 6m\n", 20},
 	},
 	{
-		name: "mass rule, percent (20)", values: []int{10, 20, 30, 40}, def: 20,
+		name: "mass rule, percent", values: []int{10, 20, 30, 40}, def: 20,
 		set: func(st *fleetsim.Story, n int) { st.Settings.Fleet.MassPercent = float64(n) },
 		wrong: scene{"the only vantage loses the way to a third of 120", alone +
 			"service shop/web check=custom instances=120 zones=a,b,c\nat 3m cut 10.1.1.0/24 for 5m\nrun 10m\n", 5},
@@ -73,13 +73,13 @@ var thresholds = []threshold{
 			"service shop/web check=custom instances=120 zones=a,b,c\nat 3m crash web-1..12\nrun 20m\n", 5},
 	},
 	{
-		name: "zone is bad from, percent (80)", values: []int{70, 80, 90, 100}, def: 80,
+		name: "zone is bad from, percent", values: []int{70, 80, 90, 100}, def: 80,
 		set:   func(st *fleetsim.Story, n int) { st.Settings.Fleet.ZoneBad = float64(n) },
 		wrong: scene{"one vantage loses the way to a zone", three + custom + "at 3m cut a->b for 5m\nrun 10m\n", 10},
 		right: scene{"a zone dies", three + custom + "at 3m zone-down b\nrun 10m\n", 10},
 	},
 	{
-		name: "zone is fine up to, percent (20)", values: []int{10, 20, 30}, def: 20,
+		name: "zone is fine up to, percent", values: []int{10, 20, 30}, def: 20,
 		set:   func(st *fleetsim.Story, n int) { st.Settings.Fleet.ZoneFine = float64(n) },
 		wrong: scene{"one vantage loses the way to a zone", three + custom + "at 3m cut a->b for 5m\nrun 10m\n", 10},
 		right: scene{"a zone dies while one elsewhere is down", three + custom + "at 2m30s crash web-1\nat 3m zone-down b\nrun 10m\n", 10},
