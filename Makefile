@@ -12,6 +12,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # target is fuzzed.
 SEEDS    ?= 2000
 FUZZTIME ?= 60s
+# … and how long it plays what goes into the ledger docs/soak.md.
+SOAK     ?= 1h
 # make test: how many mutants it draws, and by what; the same seed draws the same ones.
 MUTANTS     ?= 25
 # … of the code whose every mutant was run since it last changed.
@@ -49,12 +51,13 @@ test-here: ## what can run on this machine as it is, and a list of what was left
 	$(GO) test -shuffle=on -v ./... 2>&1 | grep -E '^(FAIL|ok|panic:|\s*--- FAIL)|LEFT OUT'
 
 .PHONY: test-deep
-test-deep: test ## hours rather than minutes: many seeds, long fuzzing
+test-deep: test ## hours rather than minutes: many seeds, long fuzzing, a slice of the soak
 	MAPWARDEN_COMPONENTS=required MAPWARDEN_SEEDS=$(SEEDS) $(GO) test -race -shuffle=on -count=1 -timeout 4h ./...
 	if command -v terraform >/dev/null; then \
 		MAPWARDEN_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" $(GO) test -tags terraform -count=1 -timeout 30m -run TestTerraform ./internal/registry/awsjson; \
 	else echo "LEFT OUT: TestTerraform, for terraform is not on this machine"; fi
 	GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+	$(GO) run ./scripts/soak -for $(SOAK)
 	$(GO) run ./scripts/mutate
 
 .PHONY: mutants

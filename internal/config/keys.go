@@ -189,9 +189,11 @@ func checkKeys() []key {
 			doc: "A target is unhealthy on its 4th failure in a row."},
 		{name: "gray", doc: "A target that fails now and then, and never `fall` times in a row, is unhealthy too.", keys: []key{
 			{name: "fails", def: "5", value: whole(0, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Fails = n }),
-				doc: "So many failures, in at least three separate runs …; 0 turns it off."},
+				doc: "So many failures …; 0 turns it off."},
 			{name: "of", def: "20", value: whole(5, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Of = n }),
 				doc: "… among so many of the newest probes. It is healthy again once all of them passed."},
+			{name: "runs", def: "4", value: whole(3, health.MaxWindow, func(d *draft, n int) { d.service.Check.Gray.Runs = n }),
+				doc: "The failures are in at least so many separate runs: one pause of a target is one run, however many probes fall into it."},
 		}},
 		{name: "slow", doc: "A target that passes, but slower than it used to, is shown as degraded. It is removed only if it is far slower than its peers, too.", keys: []key{
 			{name: "factor", def: "5", value: whole(0, 100, func(d *draft, n int) { d.service.Check.Slow.Factor = n }),

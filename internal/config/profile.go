@@ -25,7 +25,7 @@ func base(kind RegistryKind) File {
 				Confirm:  2 * time.Second,
 				Fall:     4,
 				Slow:     health.Slow{Factor: 5, Floor: 500 * time.Millisecond},
-				Gray:     health.Gray{Fails: 5, Of: 20},
+				Gray:     health.Gray{Fails: 5, Of: 20, Runs: 4},
 				Rise:     2,
 				Return:   health.Return{Passes: 3, Over: 15 * time.Second, Backoff: backoff},
 				Grace:    time.Minute,

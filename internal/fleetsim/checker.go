@@ -150,11 +150,12 @@ func (c *checker) kill(down time.Duration) {
 	if c.proc == nil {
 		return
 	}
-	if c.proc.tenure.leads {
-		c.s.headless = c.s.now
-	}
+	led := c.proc.tenure.leads
 	c.proc.dead = true
 	c.proc = nil
+	if led && c.s.leader() == nil { // nobody took over while it stood still
+		c.s.headless = c.s.now
+	}
 	if down > 0 {
 		c.s.after(down, c.start)
 	}

@@ -213,6 +213,9 @@ func (c *clients) found(id string) bool {
 // or, where there are several, by their quorum, which is when the leader first
 // considers its removal.
 func (c *clients) sees(p *process, r warden.Record) {
+	if n := c.s.noise; n != nil && p.tenure.leads && r.Kind == warden.DecisionRecord && r.Action.Removes() {
+		n.thinks(key{r.Service.ID, r.Instance})
+	}
 	if len(c.s.checkers) == 1 {
 		if r.Kind != warden.TransitionRecord || r.To != health.Unhealthy {
 			return

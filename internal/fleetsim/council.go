@@ -9,7 +9,7 @@ import (
 )
 
 // quorum checks that more than half of the vantages saw an instance fail as
-// often as its check wants, from two zones where they stand in several, lately
+// often as its check wants, in a row or now and then, from two zones where they stand in several, lately
 // enough for their votes to count, and that none of those doubted itself.
 func (j *judge) quorum(k key, cfg warden.ServiceConfig) bool {
 	vantages := j.s.story.Settings.Vantages
@@ -24,7 +24,7 @@ func (j *judge) quorum(k key, cfg warden.ServiceConfig) bool {
 	for _, y := range j.eyes {
 		x := y.sights[k]
 		doubts := j.s.now < y.doubt && j.s.now-(y.doubt-j.s.story.Settings.Fleet.Abstain) > fresh
-		if x != nil && x.accused > 0 && x.accused >= lately && !doubts {
+		if x != nil && (x.accused > 0 && x.accused >= lately || x.grayAt > 0) && !doubts {
 			accuses[y.p.c.name], zones[y.p.c.zone] = true, true
 		}
 	}

@@ -2,6 +2,7 @@ package fleetsim
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/mapwarden/mapwarden/internal/health"
@@ -240,12 +241,11 @@ func (y *eye) observed(o health.Observation) {
 // one zone may be exempt, where several look.
 func (y *eye) mass() {
 	f := &y.j.s.story.Settings.Fleet
+	y.onsets = slices.DeleteFunc(y.onsets, func(o onset) bool { return o.at <= y.now()-f.MassWindow })
 	n, zones := 0, map[string]bool{}
 	for _, o := range y.onsets {
-		if o.at > y.now()-f.MassWindow {
-			n++
-			zones[o.zone] = true
-		}
+		n++
+		zones[o.zone] = true
 	}
 	if len(zones) == 1 && !zones[""] && len(y.j.s.story.Settings.Vantages) > 1 {
 		return

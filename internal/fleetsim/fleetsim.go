@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
-	"hash/fnv"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,7 +22,8 @@ type Result struct {
 	Failures []string // expectations that do not hold, and broken invariants; empty is success
 	Trace    string   // SHA-256 over all effects, hexadecimal
 	Sums     Sums
-	Calls    int // of the checker to the registry and its journal
+	Calls    int    // of the checker to the registry and its journal
+	Noise    *Noise // nil where the story has none
 }
 
 // sim is one run.
@@ -47,6 +46,8 @@ type sim struct {
 	weather   weather
 	fates     []fate
 	failures  []string
+	noise     *noise   // nil before it begins
+	chances   []chance // all streams
 
 	headless  time.Duration   // since when nobody leads, after somebody did
 	takeovers []time.Duration // how long nobody led, each time
@@ -54,14 +55,6 @@ type sim struct {
 
 func (s *sim) at(at time.Duration, do func())   { s.agenda.plan(max(at, s.now), do) }
 func (s *sim) after(d time.Duration, do func()) { s.agenda.plan(s.now+d, do) }
-
-// stream is a source of random choices of its own: what one part draws does
-// not move another's.
-func (s *sim) stream(name string) *rand.Rand {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(s.story.Settings.Seed, h.Sum64()))
-}
 
 // Run plays a story to its end. The error says that the story itself could
 // not be played; what went wrong in it is in Result.Failures.
@@ -192,6 +185,9 @@ func (s *sim) result() Result {
 	for _, c := range s.checkers {
 		r.Calls += c.serial
 	}
+	if s.noise != nil {
+		r.Noise = s.noise.figures()
+	}
 	return r
 }
 
@@ -218,7 +214,13 @@ func (s *sim) config(svc *service) warden.ServiceConfig {
 func (s *sim) figures() string {
 	var b strings.Builder
 	b.WriteString("figures\n")
+	if s.noise != nil {
+		b.WriteString(s.noise.figures().String())
+	}
 	for _, e := range s.clients.episodes {
+		if s.noise != nil && e.what == "pause" {
+			continue
+		}
 		fmt.Fprintf(&b, "  %s at %s: %s\n", e.what+" "+e.id, short(e.at), strings.Join(e.parts(), ", "))
 	}
 	for i, svc := range s.registry.services {

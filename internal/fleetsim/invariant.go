@@ -113,10 +113,10 @@ func (y *eye) evidence(svc *service, cfg warden.ServiceConfig, what, id string, 
 }
 
 // wronged reports whether an instance serves well, and did all the time in
-// which it seemed to fail.
+// which it seemed to fail. Noise may do that, and it is counted what comes of it.
 func (y *eye) wronged(x *sight, id string) bool {
 	w := y.j.s.fleet.find(id)
-	return w != nil && w.faults() == 0 && w.slow == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
+	return w != nil && y.j.s.noise == nil && w.faults() == 0 && w.slow == 0 && w.since < x.since-time.Second && w.at.Addr() == x.inc.Addr
 }
 
 // everPassed reports whether the present incarnation passed, as this process

@@ -19,6 +19,9 @@ func TestParseMistakes(t *testing.T) {
 		{"config profile=moon\nrun 1m", `s:1:8: "moon" is not one of aws, local, solo, demo`},
 		{"config colour=red\nrun 1m", `s:1:8: unknown setting "colour"`},
 		{"config mode\nrun 1m", `s:1:8: "mode" is not of the form key=value`},
+		{head + "at 1m noise storms=1\nrun 5m", `s:2:13: "storms=1" is not one of bursts, loss, pauses, quiet=kept, stalls, together`},
+		{head + "at 1m noise stalls=-1\nrun 5m", `s:2:13: "-1" is not a number in a day`},
+		{head + "at 1m noise together=2\nrun 5m", `s:2:13: "2" is not a number of vantages of this story`},
 		{"config mode=attack\nrun 1m", `s:1:8: "attack" is not one of enforce, observe, off`},
 		{"config mode=enforce fall=0\nrun 1m", `s:1:21: "0" is not a number of at least 1`},
 		{"config max_out=20\nrun 1m", `s:1:8: "20" is not a share like 20%`},
@@ -35,7 +38,7 @@ func TestParseMistakes(t *testing.T) {
 		{head + "at noon crash web-1\nrun 1m", `s:2:4: "noon" is not a duration like 2m30s`},
 		{head + "at 1m dance web-1\nrun 1m", `s:2:7: "dance" is not one of clock, contradict, crash, cut, delay, depends, deploy, deregister, doubt, drain, drift, ` +
 			`evidence, exhaust, exit, fail, fail-operation, flap, foreign, freeze, gray, hang, heal, isolate, kill, kill-at, lease, lose-answer, lose-call, ` +
-			`lose-journal, loss, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, says-draining, scale, shallow, ` +
+			`lose-journal, loss, noise, owns, pause, recover, register, registry, release, reload, reregister, reset, restore, retire, says, says-draining, scale, shallow, ` +
 			`slow, slowstart, start, starve, stop, stop-task, stranger, undrain, unfreeze, vanish, votes, zone-down, zone-up`},
 		{head + "crash web-1\nrun 1m", `s:2:1: "crash" needs a time: at 2m crash web-1`},
 		{head + "at 1m crash\nrun 1m", `s:2:12: an instance is missing`},

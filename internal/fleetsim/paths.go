@@ -120,7 +120,7 @@ func (f *fleet) answer(c *checker, at netip.AddrPort, path string) reply {
 		zone = w.zone
 	}
 	lost, late := f.s.network.toTarget(c, at.Addr(), zone)
-	if lost || w == nil {
+	if lost || w == nil || f.s.noise != nil && f.s.noise.loses(c, w) {
 		return silence
 	}
 	r := w.answer(f.rng, path)

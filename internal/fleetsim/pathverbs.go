@@ -41,6 +41,7 @@ var pathVerbs = map[string]func(*words) func(*sim){
 	"lease":     splitLease,
 	"zone-down": zone(false),
 	"zone-up":   zone(true),
+	"noise":     noisy,
 }
 
 // spoils reads how long a fault lasts.

@@ -303,7 +303,8 @@ func (a *author) calm() {
 		a.at(calm, "owns %s silent=no deployments=a", c.name)
 		a.at(calm+time.Millisecond, "depends %s db ok", c.name)
 		for n := 1; n <= c.size; n++ {
-			if id := fmt.Sprintf("%s-%d", c.name, n); !a.gone[id] {
+			// Who runs a service itself knows which of its tasks are still there.
+			if id := fmt.Sprintf("%s-%d", c.name, n); !a.gone[id] && !slices.Contains(a.owned, c.name) {
 				a.at(calm+time.Millisecond, "says %s running", id)
 			}
 		}

@@ -23,11 +23,17 @@ func fromEnvironment(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
+// telling are seeds that broke something once.
+var telling = []uint64{229, 257, 263}
+
 // TestSeeds plays random stories and holds them to the invariants. A failing
 // seed is played again with `mapwarden simulate SEED`.
 func TestSeeds(t *testing.T) {
 	bad := 0
-	for seed := range uint64(seeds(t)) {
+	for seed := range uint64(seeds(t) + len(telling)) {
+		if n := seed - uint64(seeds(t)); seed >= uint64(seeds(t)) {
+			seed = telling[n]
+		}
 		story := Random(seed)
 		result, err := Run(story)
 		if err != nil {

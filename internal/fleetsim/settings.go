@@ -54,7 +54,7 @@ func profile(name string) (Settings, bool) {
 		Service: warden.ServiceConfig{
 			Check: health.Check{
 				Interval: 5 * time.Second, Timeout: 2 * time.Second, Confirm: 2 * time.Second,
-				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
+				Fall: 4, Gray: health.Gray{Fails: 5, Of: 20, Runs: 4}, Slow: health.Slow{Factor: 5, Floor: 500 * time.Millisecond}, Rise: 2, Grace: time.Minute,
 			},
 			Policy: policy.Config{
 				MaxOut: 20, MaxOutHard: 50, FailOpen: 50,
@@ -174,9 +174,9 @@ var serviceKeys = map[string]func(*warden.ServiceConfig, string) error{
 	"confirm":  span(func(c *warden.ServiceConfig) *time.Duration { return &c.Check.Confirm }),
 	"fall":     count(func(c *warden.ServiceConfig) *int { return &c.Check.Fall }),
 	"gray": func(c *warden.ServiceConfig, v string) error {
-		n, err := fmt.Sscanf(v, "%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of)
-		if err != nil || n != 2 {
-			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20", v)
+		n, err := fmt.Sscanf(v+"/3", "%d/%d/%d", &c.Check.Gray.Fails, &c.Check.Gray.Of, &c.Check.Gray.Runs)
+		if err != nil || n != 3 {
+			return fmt.Errorf("%q is not a number of failures among a number of probes, like 5/20, or 5/20/4 for those in four runs", v)
 		}
 		return nil
 	},

@@ -23,7 +23,7 @@ func (x *sight) outcome(g health.Gray, failed bool, now time.Duration) {
 	switch {
 	case g.Fails == 0, len(x.recent) == g.Of && fails == 0:
 		x.grayAt = 0
-	case x.grayAt == 0 && fails >= g.Fails && runs >= 3:
+	case x.grayAt == 0 && fails >= g.Fails && runs >= max(g.Runs, 3):
 		x.grayAt = now
 	}
 }

@@ -4,15 +4,15 @@ import "math/bits"
 
 // Gray says when a target that fails now and then is unhealthy though it never
 // fails Fall times in a row: Fails of the newest Of conclusive outcomes, in at
-// least grayRuns separate runs. It is well again once the newest Of all passed:
+// least Runs separate runs (0: leastRuns). It is well again once the newest Of all passed:
 // with one failure allowed, a target that fails 30 % would come back by chance
 // ten times as often. Fails 0 turns it off.
-type Gray struct{ Fails, Of int }
+type Gray struct{ Fails, Of, Runs int }
 
 const (
-	// grayRuns: one pause of a target is one run, however many probes fall into
+	// leastRuns: one pause of a target is one run, however many probes fall into
 	// it, and a second one may be chance.
-	grayRuns = 3
+	leastRuns = 3
 
 	// MaxWindow is how many conclusive outcomes a State remembers at most.
 	MaxWindow = 32
@@ -30,7 +30,7 @@ func (s *State) weigh(g Gray, failed bool) {
 	switch {
 	case g.Fails <= 0:
 		s.Gray = false
-	case failed && n >= g.Fails && runs >= grayRuns:
+	case failed && n >= g.Fails && runs >= max(g.Runs, leastRuns):
 		s.Gray = true
 	case !failed && n == 0 && int(s.Window) >= min(g.Of, MaxWindow):
 		s.Gray = false

@@ -45,6 +45,18 @@ func TestGray(t *testing.T) {
 	}
 }
 
+// TestGrayRuns: where more runs are asked for, fewer are not enough.
+func TestGrayRuns(t *testing.T) {
+	c := grayCheck()
+	c.Gray.Runs = 4
+	if walk(c, letters("pffpffpf")).Gray {
+		t.Error("three runs are gray where four are asked for")
+	}
+	if !walk(c, letters("pffpffpfpf")).Gray {
+		t.Error("four runs are not gray")
+	}
+}
+
 // TestGrayBeginsAnew: what failed before a Restart does not count after it.
 func TestGrayBeginsAnew(t *testing.T) {
 	c := grayCheck()

@@ -166,6 +166,7 @@ func TestWordsCancel(t *testing.T) {
 		"draining, and passes":       {func(m *Member) { m.OwnerDraining, m.OutFor = true, Draining }, ""},
 		"draining, and it runs":      {func(m *Member) { m.OutFor, m.RunningAt = Draining, testNow }, OwnerRuns},
 		"undoing, and passes":        {func(m *Member) { m.OutFor = UndoResurrection }, ""},
+		"undoing, and it runs":       {func(m *Member) { m.OutFor, m.RunningAt = UndoResurrection, testNow }, OwnerRuns},
 		"failing, and passes":        {func(m *Member) { m.OutFor = Failing }, PassedInHold},
 		"coming back, and gone":      {func(m *Member) { m.Removing, m.Returning, m.Gone = false, true, true }, OwnerGone},
 		"coming back, and stopping":  {func(m *Member) { m.Removing, m.Returning, m.OwnerDraining = false, true, true }, Draining},

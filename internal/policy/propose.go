@@ -197,6 +197,8 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 		}
 	case m.OutFor == Drained && !m.Drained:
 		p.propose(v, i, Cancel, Undrained, NoReason)
+	case m.OutFor == UndoResurrection && !m.Gone && !m.draining() && m.RunningAt != 0:
+		p.propose(v, i, Cancel, OwnerRuns, NoReason)
 	case m.Gone, m.OutFor == UndoResurrection, m.OutFor == Drained:
 		if r := firstRule(gates, s); r != nil && !m.Pending {
 			p.propose(v, i, Cancel, r.reason, NoReason)
@@ -228,10 +230,10 @@ func (p *Plan) underWay(o Outlook, v *ServiceView, i int, now health.Instant) {
 	}
 }
 
-// cleared reports whether what its removal under way rests on holds no more: a
-// pass before the call, the verdict after it. A gray one passes often, so only
-// the verdict clears it; one that drains has to take its word back, and a slow
-// one to be quick again.
+// cleared reports whether what its removal under way rests on holds no more: one
+// pass, before the call and after it, for as long as the call can be taken back.
+// A gray one passes often, so only the verdict clears it; one that drains has to
+// take its word back, and a slow one to be quick again.
 func (s *situation) cleared() bool {
 	m := s.m
 	// Silence leaves a status as it was: healthy says something only of who answers.
@@ -245,10 +247,10 @@ func (s *situation) cleared() bool {
 		return !m.Draining && !m.Objected && m.Last == health.Pass
 	case ByOwner(m.OutFor):
 		return false
-	case m.Pending, m.OutFor == Gray:
+	case m.OutFor == Gray, m.Pending && s.zoneDead():
 		return well
 	}
-	return m.Last == health.Pass
+	return m.Last == health.Pass || m.Pending && well
 }
 
 // sharedBy reports whether a member calls something bad that is a shared failure.

@@ -157,7 +157,7 @@ func TestUnderWay(t *testing.T) {
 	}{
 		"it goes on":                      {removing, func(*Outlook, *ServiceView, *Member) {}, ""},
 		"a pass before the call":          {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m) }, PassedInHold},
-		"one pass while pending":          {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.Pending, m.Last = true, health.Pass }, ""},
+		"one pass while pending":          {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.Pending, m.Last = true, health.Pass }, PassedInHold},
 		"healthy while pending":           {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.Pending, m.Verdict = true, health.Healthy }, PassedInHold},
 		"a pass of a gray one":            {removing, func(_ *Outlook, _ *ServiceView, m *Member) { m.OutFor, m.Last = Gray, health.Pass }, ""},
 		"a gray one is well":              {removing, func(_ *Outlook, _ *ServiceView, m *Member) { *m = well(*m); m.OutFor = Gray }, PassedInHold},

@@ -42,8 +42,11 @@ func (w *Warden) observe(o health.Observation) {
 	if st.Ever && !before.Ever && !sl.initDown() {
 		w.learnPassed(s, i)
 	}
-	if health.Hastened(*st) {
+	switch {
+	case health.Hastened(*st):
 		w.emit(Reschedule{Target: o.Target, At: health.NextDue(*st, *check, o)})
+	case st.Fails > 0 && sl.leaves() && check.Confirm > 0 && check.Confirm < check.Interval:
+		w.emit(Reschedule{Target: o.Target, At: max(o.Start.Add(check.Confirm), o.End)})
 	}
 	if o.Startup && st.Ready {
 		if sl.isNew {

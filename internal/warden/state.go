@@ -107,6 +107,16 @@ func (sl *slot) initDown() bool {
 	return !sl.served && sl.attrs.Get(health.AttrInitStatus) == "UNHEALTHY"
 }
 
+// leaves reports whether its removal waits for nothing but the filter before its
+// lever: for that long it is looked at as often as a suspect, since one pass
+// calls the removal off.
+func (sl *slot) leaves() bool {
+	if j := sl.job; j != nil {
+		return j.Goal == lever.ToOut && j.Pending()
+	}
+	return sl.memo.Standing == policy.Leaving
+}
+
 func (w *Warden) handle(i int) health.Handle { return health.NewHandle(uint32(i), w.slots[i].gen) }
 
 // at returns the slot index of a live handle.

@@ -236,7 +236,13 @@ func TestLargeBodies(t *testing.T) {
 	for range 8 {
 		slow = append(slow, large(1))
 	}
-	until(t, func() bool { return status(large(100000)) == 503 })
+	until(t, func() bool {
+		if status(large(100000)) == 503 {
+			return true
+		}
+		slow = append(slow, large(1)) // that one may have had the place of a slow one
+		return false
+	})
 	if err := asks(dial(t, address), strings.Repeat("small ", 10000)); err != nil {
 		t.Error(err)
 	}
