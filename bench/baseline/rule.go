@@ -58,8 +58,15 @@ func conservative(s *fleetsim.Story) {
 	}
 }
 
-// solo: one vantage, the story's first.
-func solo(s *fleetsim.Story) { s.Settings.Vantages = s.Settings.Vantages[:1] }
+// solo: one vantage, the story's first, with the stricter defaults that one has
+// on AWS (docs/safety.md, "One vantage alone").
+func solo(s *fleetsim.Story) {
+	s.Settings.Vantages = s.Settings.Vantages[:1]
+	fleetsim.Solo(&s.Settings.Service)
+	for i := range s.Services {
+		fleetsim.Solo(&s.Services[i].Config)
+	}
+}
 
 // healthy applies the share.
 func (r *rule) healthy(saying, all int) bool { return saying*100 > r.percent*all }

@@ -124,12 +124,10 @@ func (a *app) quarantineRestore() *cobra.Command {
 				return usagef("give one NAMESPACE/SERVICE/INSTANCE, or --all")
 			}
 			if !all {
-				parts, err := instanceParts(args[0])
-				if err != nil {
-					return exitWith(exitUsage, err)
+				var err error
+				if req.Service, req.Instance, err = serviceAndInstance(args[0]); err != nil {
+					return err
 				}
-				last := len(parts) - 1
-				req.Service, req.Instance = strings.Join(parts[:last], "/"), parts[last]
 			}
 			return a.command(c.Context(), &d, "/api/v1/quarantine/restore", req, "the return is under way; see mapwarden quarantine list")
 		},

@@ -107,6 +107,16 @@ func Need(t testing.TB, c Name) string {
 	return ""
 }
 
+// LeftOut ends a test that this machine cannot run, with a line that says why.
+// It is for what no script can install; the caller has made sure that the
+// machine lacks it.
+func LeftOut(t testing.TB, why string) {
+	t.Helper()
+	line := "LEFT OUT: " + t.Name() + ": " + why
+	say(line)
+	t.Skip(line)
+}
+
 func required(value string) bool { return value == "required" }
 
 func find(r recipe) (string, bool) {

@@ -142,7 +142,6 @@ func (f File) Warden() warden.Config {
 		Fleet:    f.Fleet,
 		Vantage:  quorum.Vantage{Checker: "local", Zone: f.Zone},
 		Quorum:   f.Quorum,
-		Solo:     f.Registry.Kind == AWS && f.Quorum.Count <= 1,
 		Pace:     f.Pace,
 		Poll:     f.Registry.Poll,
 	}

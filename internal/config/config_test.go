@@ -356,21 +356,20 @@ func TestSolo(t *testing.T) {
 	for text, want := range map[string]struct {
 		fall int
 		soft policy.Rate
-		solo bool
 	}{
-		"registry: {aws: {region: eu-west-1}}":                           {8, policy.Rate{N: 1, Per: 5 * time.Minute}, true},
-		"registry: {embedded: {}}":                                       {4, policy.Rate{}, false},
-		"registry: {aws: {}}\ndefaults: {check: {tcp: {}, fall: 5}}":     {5, policy.Rate{N: 1, Per: 5 * time.Minute}, true},
-		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: none}}": {8, policy.Rate{}, true},
-		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: 2/1m}}": {8, policy.Rate{N: 2, Per: time.Minute}, true},
+		"registry: {aws: {region: eu-west-1}}":                           {8, policy.Rate{N: 1, Per: 5 * time.Minute}},
+		"registry: {embedded: {}}":                                       {4, policy.Rate{}},
+		"registry: {aws: {}}\ndefaults: {check: {tcp: {}, fall: 5}}":     {5, policy.Rate{N: 1, Per: 5 * time.Minute}},
+		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: none}}": {8, policy.Rate{}},
+		"registry: {aws: {}}\ndefaults: {safety: {removals_soft: 2/1m}}": {8, policy.Rate{N: 2, Per: time.Minute}},
 	} {
 		f, err := Parse("", []byte(text), Flags{})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got := f.Defaults; got.Check.Fall != want.fall || got.Policy.RemovalsSoft != want.soft || f.Warden().Solo != want.solo {
-			t.Errorf("%s: fall %d, soft %+v, solo %t", text, got.Check.Fall, got.Policy.RemovalsSoft, f.Warden().Solo)
+		if got := f.Defaults; got.Check.Fall != want.fall || got.Policy.RemovalsSoft != want.soft {
+			t.Errorf("%s: fall %d, soft %+v", text, got.Check.Fall, got.Policy.RemovalsSoft)
 		}
 	}
 }

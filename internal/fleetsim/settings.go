@@ -78,9 +78,9 @@ func profile(name string) (Settings, bool) {
 	}
 	switch name {
 	case "solo":
-		s.solo()
+		Solo(&s.Service)
 	case "aws":
-		s.solo()
+		Solo(&s.Service)
 		p := &s.Service.Policy
 		p.WarmUp, p.Prove, p.RestoreUnproven = 5*time.Minute, 10*time.Minute, 10*time.Minute
 		p.Evidence = policy.EvidenceOwner
@@ -91,10 +91,10 @@ func profile(name string) (Settings, bool) {
 	return s, true
 }
 
-// solo are the stricter defaults of one vantage on AWS.
-func (s *Settings) solo() {
-	s.Service.Check.Fall *= 2
-	s.Service.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
+// Solo gives a service the stricter defaults of one vantage on AWS.
+func Solo(c *warden.ServiceConfig) {
+	c.Check.Fall *= 2
+	c.Policy.RemovalsSoft = policy.Rate{N: 1, Per: 5 * time.Minute}
 }
 
 // hasten divides every duration by n, as the demo does.

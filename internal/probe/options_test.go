@@ -258,10 +258,7 @@ func TestSourceAddress(t *testing.T) {
 // Options over IPv6, where this machine has it.
 func TestIPv6WithOptions(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		t.Skip("no IPv6 here: ", err)
-	}
+	l := listen6(t)
 	hosts := make(chan string, 1)
 	s := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host })}
 	done := make(chan struct{})

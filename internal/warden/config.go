@@ -20,7 +20,6 @@ type Config struct {
 	Vantage  quorum.Vantage
 	Quorum   quorum.Rule
 	VoteTTL  time.Duration // a vantage's votes count so long after it was heard; 0 is 3 intervals
-	Solo     bool          // one vantage on AWS: the defaults of config are the stricter ones
 	Pace     lever.Pace
 	Poll     time.Duration // how often the registry is listed
 

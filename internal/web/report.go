@@ -102,7 +102,7 @@ const (
 	lacksTime  = "short-history"    // less than a day of it
 	lacksTruth = "false-removals"   // some of its removals were false
 	lacksProbe = "nothing-probed"   // no instance of it was probed
-	hasPassed  = "none-ever-passed" // no instance of it ever passed
+	lacksPass  = "none-ever-passed" // no instance of it ever passed
 )
 
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
@@ -300,7 +300,7 @@ func readiness(s Service, rep Report) Readiness {
 		}
 	}
 	lack(s.Totals.Targets == 0, lacksProbe)
-	lack(s.Totals.Targets > 0 && s.Ever == 0, hasPassed)
+	lack(s.Totals.Targets > 0 && s.Ever == 0, lacksPass)
 	lack(rep.To.Sub(rep.From) < reportLeast, lacksTime)
 	lack(out.False > 0, lacksTruth)
 	out.Ready = len(out.Lacks) == 0

@@ -88,7 +88,7 @@ func TestReportSaysWhoIsReady(t *testing.T) {
 		"a day is enough":   {fit, []Record{old}, 24 * time.Hour, ""},
 		"less is not":       {fit, []Record{old}, 24*time.Hour - 1, lacksTime},
 		"no history at all": {fit, nil, week, lacksTime},
-		"never passed":      {change(func(s *Service) { s.Ever = 0 }), []Record{old}, week, hasPassed},
+		"never passed":      {change(func(s *Service) { s.Ever = 0 }), []Record{old}, week, lacksPass},
 		"not probed":        {change(func(s *Service) { s.Ever, s.Totals.Targets = 0, 0 }), []Record{old}, week, lacksProbe},
 		"gates":             {change(func(s *Service) { s.Gates = []policy.Reason{policy.WarmUp, policy.CheckUnproven} }), []Record{old}, week, "check-unproven"},
 		"a false removal":   {fit, []Record{old, decision(0, "a", policy.Remove, true, policy.Failing), becomes(time.Second, "a", "healthy")}, week, lacksTruth},
