@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mapwarden/mapwarden/internal/health"
 	"github.com/mapwarden/mapwarden/internal/policy"
 	"github.com/mapwarden/mapwarden/internal/warden"
 )
@@ -230,6 +231,8 @@ func (l *lives) heed(r Record) {
 	switch {
 	case r.Reason == policy.OwnerGone:
 		e.Fate, e.By = Confirmed, cmp.Or(r.Detail, "its owner")
+	case r.Kind == warden.EvidenceRecord && confirms(r.Evidence):
+		e.Fate, e.By = Confirmed, cmp.Or(r.Source, "its owner")+": "+r.Evidence
 	case r.Reason == policy.Moot:
 		e.Fate, e.By = Confirmed, "it left the registry"
 	case r.Kind == warden.TransitionRecord && r.To == "healthy":
@@ -241,6 +244,15 @@ func (l *lives) heed(r Record) {
 		return
 	}
 	e.After = after.Seconds()
+}
+
+// confirms reports whether an owner's word agrees with a removal.
+func confirms(word string) bool {
+	switch word {
+	case health.OwnerGone.String(), health.OwnerStopping.String(), health.OwnerDraining.String(), health.OwnerAlarm.String():
+		return true
+	}
+	return false
 }
 
 // withholdings count what was withheld, by reason.

@@ -27,6 +27,9 @@ func becomes(at time.Duration, id, to string) Record {
 
 func TestReportTellsHowRemovalsTurnedOut(t *testing.T) {
 	gone := reportAt(30*time.Second, Record{Kind: warden.FleetRecord, Instance: "a", Reason: policy.Moot})
+	says := func(word string) Record {
+		return reportAt(30*time.Second, Record{Kind: warden.EvidenceRecord, Instance: "a", Evidence: word, Source: "ecs"})
+	}
 	for name, c := range map[string]struct {
 		first Record
 		then  []Record
@@ -41,6 +44,9 @@ func TestReportTellsHowRemovalsTurnedOut(t *testing.T) {
 		"somebody else passes":         {decision(0, "a", policy.Remove, true, policy.Failing), []Record{becomes(20*time.Second, "b", "healthy")}, Failing, 0},
 		"it turns unhealthy once more": {decision(0, "a", policy.Remove, true, policy.Failing), []Record{becomes(20*time.Second, "a", "unhealthy")}, Failing, 0},
 		"its owner says so":            {decision(0, "a", policy.Remove, true, policy.OwnerGone), nil, Confirmed, 0},
+		"its owner stops it":           {decision(0, "a", policy.Remove, true, policy.Failing), []Record{says("stopping")}, Confirmed, 30 * time.Second},
+		"an alarm of its is up":        {decision(0, "a", policy.Remove, true, policy.Failing), []Record{says("alarm")}, Confirmed, 30 * time.Second},
+		"its owner has it run":         {decision(0, "a", policy.Remove, true, policy.Failing), []Record{says("running")}, Failing, 0},
 		"a newcomer becomes ready":     {decision(0, "a", policy.HoldOut, true, policy.NeverReady), []Record{becomes(20*time.Second, "a", "healthy")}, Recovered, 20 * time.Second},
 	} {
 		rep := reportOf(append([]Record{becomes(-time.Hour, "x", "healthy"), c.first}, c.then...), nil, reportDay, reportDay.Add(time.Hour))
